@@ -1,0 +1,54 @@
+# Two commands on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-all check lint types layers format bench catalog schemas wheel clean
+
+demo: $(VENV)/.installed
+	$(BIN)/mobilekit export mobile-hourglass --out build/mobile-hourglass
+
+test: $(VENV)/.installed
+	$(BIN)/pytest -n $(JOBS)
+
+test-all: $(VENV)/.installed
+	$(BIN)/pytest -n $(JOBS) -m "slow or not slow"
+
+check: lint types layers
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/run_all.py
+
+catalog: $(VENV)/.installed
+	$(BIN)/python tools/nets_catalog.py
+
+schemas: $(VENV)/.installed
+	$(BIN)/python tools/schemas.py
+
+wheel: $(VENV)/.installed
+	$(BIN)/python -m build --wheel
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf build dist *.egg-info

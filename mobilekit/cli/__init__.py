@@ -1,0 +1,54 @@
+"""The command line: parse, call one function, print; the only place that prints, picks and exits."""
+
+import os
+import sys
+import traceback
+
+from mobilekit.core.errors import MobilekitError
+
+
+def main() -> None:
+    """Run `mobilekit` with the process's arguments, and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code.
+
+    0 good · 1 a verdict failed · 2 the user's input · 3 this machine cannot · 130 interrupted.
+    """
+    import typer
+
+    from mobilekit.cli.app import command
+
+    debug = "--debug" in arguments
+    try:
+        return command(arguments)
+    except MobilekitError as error:
+        if debug:
+            traceback.print_exc()
+        return _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        return _fail(_words(error), 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was changed", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001  the last door: one line for people, all with --debug
+        if debug:
+            traceback.print_exc()
+        kind = type(error).__name__
+        message = " ".join(str(error).split())[:400]
+        return _fail(f"{kind}: {message} (unexpected; run again with --debug and report it)", 3)
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    sys.stderr.write(f"mobilekit: {line}\n")
+    return code
+
+
+def _words(error: Exception) -> str:
+    formatter = getattr(error, "format_message", None)
+    return str(formatter()) if formatter else str(error)

@@ -1,0 +1,45 @@
+"""The commands of `mobilekit`, and the way from arguments to an exit code."""
+
+from typing import Annotated
+
+import typer
+
+from mobilekit import __version__
+from mobilekit.cli.export import export
+from mobilekit.cli.inspect import inspect
+from mobilekit.cli.methods import methods
+from mobilekit.cli.nets import nets
+from mobilekit.cli.profile import profile
+from mobilekit.cli.run import run
+from mobilekit.cli.verify import verify
+
+app = typer.Typer(
+    name="mobilekit",
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for function in (export, verify, profile, inspect, nets, methods, run):
+    app.command()(function)
+
+
+@app.callback()
+def mobilekit(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Take a PyTorch vision model, make it small and fast, and put it on a phone.
+
+    Start with: [bold]mobilekit export mobile-hourglass[/bold]
+    """
+    if version:
+        typer.echo(f"mobilekit {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def command(arguments: list[str]) -> int:
+    """Run the command line and return what its command returned, as an exit code."""
+    outcome = app(arguments, standalone_mode=False, prog_name="mobilekit")
+    return outcome if isinstance(outcome, int) else 0

@@ -1,0 +1,138 @@
+"""`mobilekit export`: a network to Core ML, LiteRT and ONNX, verified and measured."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mobilekit.cli import console, options
+from mobilekit.core.targets import Os, Precision
+
+
+def export(
+    net: Annotated[
+        str,
+        typer.Argument(
+            help="A shipped net (see `mobilekit nets`), a folder or file of a recipe, torchvision:NAME,"
+            " timm:NAME, path/to/file.py:factory, or a .pt2 program."
+        ),
+    ],
+    to: Annotated[str, typer.Option(help="Formats, comma-separated: coreml, tflite, onnx.")] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="The artifact's folder. Default: build/<name>.")
+    ] = None,
+    inputs: options.Inputs = [],  # noqa: B006  typer copies it
+    arguments: options.Arguments = [],  # noqa: B006
+    weights: options.Weights = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Mean per channel, baked in: (pixel * scale - mean) / std.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="Standard deviation per channel, baked in.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="Factor on the camera's pixels 0–255, such as 1/255.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Class names, one per line.")] = None,
+    images: options.Images = None,
+    count: Annotated[int, typer.Option(min=1, help="Images to verify on.")] = 8,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Default: float16 for coreml, float32 for tflite. ONNX is float32."),
+    ] = None,
+    minimum_os: Annotated[Os, typer.Option(help="Oldest system of the Core ML file.")] = "ios17",
+    image_input: Annotated[
+        bool, typer.Option("--image-input", help="Core ML: the first input is an RGB image.")
+    ] = False,
+    float16_io: Annotated[
+        bool, typer.Option("--float16-io", help="Core ML: float16 inputs and outputs.")
+    ] = False,
+    layout: Annotated[
+        Literal["nhwc", "nchw"], typer.Option(help="LiteRT: order of the image axes in the file.")
+    ] = "nhwc",
+    dynamic_batch: Annotated[bool, typer.Option(help="ONNX: any batch size.")] = True,
+    author: Annotated[str, typer.Option(help="Written into the files.")] = "",
+    licence: Annotated[
+        str, typer.Option("--licence", "--license", help="Written into the files.")
+    ] = "",
+    description: Annotated[str, typer.Option(help="Written into the files.")] = "",
+    model_version: Annotated[str, typer.Option(help="Written into the files.")] = "",
+    threads: options.Threads = 1,
+    runs: Annotated[
+        int, typer.Option(min=0, help="Timed runs per file; 0 leaves the latency out.")
+    ] = 50,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> int:
+    """Export a network to Core ML and LiteRT (and ONNX), prove that the files compute the same, and time them.
+
+    Exits with 1 when a file does not compute what the network computes, or a format failed.
+    """
+    console.set_up_logging(debug=debug)
+    choices: dict[str, object] = {
+        "precision": precision,
+        "minimum_os": minimum_os,
+        "image_input": image_input,
+        "float16_io": float16_io,
+        "layout": layout,
+        "dynamic_batch": dynamic_batch,
+    }
+    targets = options.parse_targets(to, choices) if to else ()
+    default_targets = options.parse_targets("coreml,tflite", choices)
+    metadata = {
+        "author": author,
+        "licence": licence,
+        "description": description,
+        "version": model_version,
+    }
+    from mobilekit import pipeline
+
+    request = pipeline.ExportRequest(
+        reference=net,
+        targets=targets,
+        default_targets=default_targets,
+        out=out,
+        inputs=options.parse_inputs(inputs),
+        arguments=options.parse_arguments(arguments),
+        weights=weights,
+        normalization=options.parse_normalization(mean, std, scale),
+        labels=options.parse_labels(labels),
+        images=images,
+        image_count=count,
+        metadata={key: value for key, value in metadata.items() if value},
+        threads=threads,
+        runs=runs,
+        seed=seed,
+        debug=debug,
+    )
+    with console.progress(quiet=quiet or json) as progress:
+        folder, manifest = pipeline.export(request, progress)
+    return show(folder, manifest, json=json)
+
+
+def show(folder: Path, manifest: "object", *, json: bool) -> int:
+    """Print the result of an export and return its exit code."""
+    from mobilekit.core.artifact import Manifest
+    from mobilekit.report import tables
+
+    assert isinstance(manifest, Manifest)  # noqa: S101  a type for the checker
+    if json:
+        console.print_json(manifest)
+    else:
+        rows, columns = tables.export_rows(manifest), tables.EXPORT_COLUMNS
+        untrained = (
+            "" if manifest.trained else "  UNTRAINED: seeded weights, of no use but for measuring"
+        )
+        console.print_table(rows, columns, f"{manifest.name} → {folder}{untrained}")
+        for file in manifest.files:
+            for note in file.notes:
+                console.warn(f"{file.path}: {note}")
+        for file in manifest.files:
+            if file.parity.verdict != "pass":
+                console.warn(f"{file.path}: {file.parity.verdict}: {file.parity.reason}")
+        for failure in manifest.failures:
+            console.warn(failure.reason)
+    good = all(file.parity.verdict != "fail" for file in manifest.files) and not manifest.failures
+    return 0 if good else 1

@@ -1,0 +1,66 @@
+"""`mobilekit methods`: what mobilekit can do to a network, and what its parts cover."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from mobilekit.cli import console, options
+
+
+def methods(
+    topic: Annotated[
+        Literal["compression", "traps", "operators"],
+        typer.Argument(
+            help="compression: methods for recipes. traps: what the pre-flight guards against."
+            " operators: what the Core ML reference executor runs, and what it lacks."
+        ),
+    ] = "compression",
+    json: options.Json = False,
+) -> int:
+    """List compression methods, guarded conversion traps, or the executor's operators."""
+    {"compression": _compression, "traps": _traps, "operators": _operators}[topic](json)
+    return 0
+
+
+def _compression(json: bool) -> None:
+    from mobilekit.compress.registry import methods as known
+
+    found = known()
+    if json:
+        console.print_json(found)
+    elif not found:
+        console.print_line(
+            "This version has no compression methods; it exports, verifies and measures."
+        )
+    else:
+        rows = [{"kind": m.kind, "place": m.place, "what it does": m.summary} for m in found]
+        console.print_table(rows, ("kind", "place", "what it does"))
+
+
+def _traps(json: bool) -> None:
+    from mobilekit.export.traps import TRAPS
+
+    if json:
+        console.print_json(TRAPS)
+        return
+    rows = [
+        {
+            "trap": t.name,
+            "formats": ", ".join(t.formats),
+            "action": t.action,
+            "what happens": t.summary,
+        }
+        for t in TRAPS
+    ]
+    console.print_table(rows, ("trap", "formats", "action", "what happens"))
+
+
+def _operators(json: bool) -> None:
+    from mobilekit.runtime.coreml_reference import missing_operators, supported_operators
+
+    supported, missing = supported_operators(), missing_operators()
+    if json:
+        console.print_json({"supported": supported, "missing": missing})
+        return
+    console.print_line(f"{len(supported)} MIL operators run: {', '.join(supported)}")
+    console.print_line(f"{len(missing)} lack: {', '.join(missing) or 'none'}")

@@ -1,0 +1,1 @@
+"""Steps, model → model: one file each, named like its `kind`."""

@@ -1,0 +1,134 @@
+"""The folder that an export leaves: model files, manifest, golden vectors."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mobilekit.core import files
+from mobilekit.core.config import from_mapping
+from mobilekit.core.errors import ArtifactError
+from mobilekit.core.reports import CostReport, LatencyReport, ParityReport
+from mobilekit.core.targets import Target
+from mobilekit.core.tensors import TensorSpec
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+PROGRAM = "program.pt2"
+GOLDEN_INPUTS = "golden/inputs.safetensors"
+GOLDEN_OUTPUTS = "golden/outputs.safetensors"
+
+
+class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`(pixel * scale - mean) / std`, baked into the graph; per channel, for camera pixels 0–255."""
+
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    scale: float = 1.0
+
+
+class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model file of an artifact, with what it wants and gives."""
+
+    path: str
+    target: Target
+    sha256: str
+    size_bytes: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    parity: ParityReport
+    latency: LatencyReport | None = None
+    notes: tuple[str, ...] = ()
+    """What a converter skipped or rewrote, in words."""
+
+
+class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A target that was asked for and could not be delivered."""
+
+    target: Target
+    reason: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a reader of the artifact needs to know; nothing is encoded in a file name."""
+
+    schema_version: int
+    name: str
+    source: str
+    trained: bool
+    """False: seeded weights with warmed batch-norm statistics, of no use but for measuring."""
+    created: str
+    """ISO 8601, UTC."""
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    cost: CostReport
+    files: tuple[ModelFile, ...]
+    program_sha256: str
+    golden_sha256: dict[str, str]
+    verified_on: str
+    """Which images the parity was measured on."""
+    normalization: Normalization | None = None
+    labels: tuple[str, ...] = ()
+    colours: tuple[str, ...] = ()
+    """`#rrggbb` per label, for masks."""
+    state: dict[str, str] = {}
+    """Output → input that it is fed back to in the next frame (previous mask)."""
+    failures: tuple[Failure, ...] = ()
+    recipe_digest: str = ""
+    tools: dict[str, str] = {}
+    """Package → version that made the files."""
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into an artifact folder."""
+    text = json.dumps(msgspec.to_builtins(manifest), indent=2, allow_nan=False)
+    files.write_text(folder / MANIFEST, text + "\n")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of an artifact.
+
+    Raises:
+        ArtifactError: no artifact, damaged or edited by hand, or of a newer schema.
+    """
+    path = folder / MANIFEST
+    if not folder.exists():
+        raise ArtifactError(f"{folder}: no such artifact")
+    if not path.is_file():
+        raise ArtifactError(f"{folder}: is not an artifact (it has no {MANIFEST})")
+    try:
+        content: Any = msgspec.json.decode(path.read_bytes())
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise ArtifactError(
+            f"{path}: is not valid JSON ({problem}); export the model again"
+        ) from problem
+    except OSError as problem:
+        raise ArtifactError(f"{path}: cannot be read ({problem.strerror})") from problem
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{path}: schema_version {version} is newer than the {SCHEMA_VERSION} this mobilekit reads;"
+            " update mobilekit"
+        )
+    return from_mapping(content, Manifest, str(path), ArtifactError)
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Check that each file is the one that the manifest describes.
+
+    Raises:
+        ArtifactError: a file is missing, or its content has changed.
+    """
+    expected = {file.path: file.sha256 for file in manifest.files}
+    expected |= {PROGRAM: manifest.program_sha256, **manifest.golden_sha256}
+    for name, digest in expected.items():
+        path = folder / name
+        if not path.exists():
+            raise ArtifactError(
+                f"{path}: is missing, though {MANIFEST} lists it; export the model again"
+            )
+        if files.sha256(path) != digest:
+            raise ArtifactError(
+                f"{path}: its content is not what {MANIFEST} describes; export the model again"
+            )

@@ -1,0 +1,175 @@
+"""What was measured: raw finite numbers; statistics and verdicts are derived from them."""
+
+import math
+import statistics
+from typing import Literal
+
+import msgspec
+
+Verdict = Literal["pass", "fail", "skipped"]
+
+
+class OutputParity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one output of a file differs from the network's, over all inputs of one set.
+
+    Energies are sums of squares over `elements` values; JSON cannot hold the infinite SQNR of an
+    exact output, so the energies are kept and the decibels derived.
+    """
+
+    output: str
+    elements: int
+    signal_energy: float
+    error_energy: float
+    dot: float
+    """Sum of reference × actual, for the cosine."""
+    actual_energy: float
+    max_abs_error: float
+    max_abs_reference: float
+    non_finite: int
+    """Values of the file that are not finite where the reference is."""
+    decided: int = 0
+    """Positions whose reference margin (first minus second class) exceeds the error bound."""
+    agreed: int = 0
+    """Decided positions at which file and network name the same class."""
+
+    @property
+    def relative_l2(self) -> float:
+        """‖actual − reference‖₂ / ‖reference‖₂; 0 when both are zero."""
+        if self.error_energy == 0.0:
+            return 0.0
+        if self.signal_energy == 0.0:
+            return math.inf
+        return math.sqrt(self.error_energy / self.signal_energy)
+
+    @property
+    def sqnr_db(self) -> float:
+        """Signal-to-error ratio in decibels; infinite when exact."""
+        if self.error_energy == 0.0:
+            return math.inf
+        if self.signal_energy == 0.0:
+            return -math.inf
+        return 10.0 * math.log10(self.signal_energy / self.error_energy)
+
+    @property
+    def cosine(self) -> float:
+        """Cosine of the angle between the two outputs; 1 when both are zero."""
+        norms = math.sqrt(self.signal_energy) * math.sqrt(self.actual_energy)
+        return self.dot / norms if norms else 1.0
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of the decided positions that agree; None when nothing was decided."""
+        return self.agreed / self.decided if self.decided else None
+
+
+class InputSetParity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parity on one set of inputs: `photographs` (or the user's images) or `noise`."""
+
+    inputs: str
+    samples: int
+    outputs: tuple[OutputParity, ...]
+    least_sqnr_db: float
+    """The bound that this set was judged by (see mobilekit.verify.tolerance)."""
+
+
+class ParityReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The verdict on one file: does it compute what the network computes?"""
+
+    file: str
+    format: str
+    precision: str
+    runtime: str
+    verdict: Verdict
+    reason: str = ""
+    sets: tuple[InputSetParity, ...] = ()
+
+    @property
+    def worst(self) -> OutputParity | None:
+        """The output with the least SQNR over all sets."""
+        rows = [row for group in self.sets for row in group.outputs]
+        return min(rows, key=lambda row: row.sqnr_db, default=None)
+
+
+class LatencyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Timings of one file on one device."""
+
+    file: str
+    format: str
+    runtime: str
+    device: str
+    threads: int
+    warmup: int
+    samples_ns: tuple[int, ...]
+    load_average: float
+    """One-minute load average when the measurement began."""
+    load_ns: int = 0
+    first_run_ns: int = 0
+
+    @property
+    def median_ms(self) -> float:
+        """Median latency in milliseconds."""
+        return statistics.median(self.samples_ns) / 1e6
+
+    @property
+    def min_ms(self) -> float:
+        """Shortest latency in milliseconds."""
+        return min(self.samples_ns) / 1e6
+
+    def percentile_ms(self, percent: float) -> float:
+        """Latency below which `percent` (0–100) of the runs lie, by the nearest-rank rule."""
+        return percentile(self.samples_ns, percent) / 1e6
+
+
+class OperatorTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One operator of a file's per-operator profile."""
+
+    name: str
+    operator: str
+    delegated: bool
+    mean_ns: int
+
+
+class DelegationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which operators ran in the accelerated back end and which fell out."""
+
+    backend: str
+    operators: tuple[OperatorTime, ...]
+    delegated: int
+    fallen: tuple[str, ...]
+    """Names of operator types that fell out, one entry per operator."""
+    fallen_share: float
+    """Share (0–1) of the time spent outside the back end."""
+
+
+class LayerCost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one layer costs, for the input of the report."""
+
+    name: str
+    operator: str
+    output_shape: tuple[int, ...]
+    params: int
+    macs: int
+
+
+class CostReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a network costs, whatever runs it."""
+
+    params: int
+    params_trainable: int
+    params_with_buffers: int
+    params_nonzero: int
+    macs: int
+    peak_activation_bytes: int
+    layers: tuple[LayerCost, ...]
+    not_counted: dict[str, int]
+    """Operator → occurrences whose MACs are not counted (and are not free)."""
+
+
+def percentile(samples: "tuple[int, ...]", percent: float) -> int:
+    """Return the nearest-rank percentile: the smallest value with at least `percent` % at or below.
+
+    >>> percentile((10, 20, 30, 40), 50), percentile((10, 20, 30, 40), 90)
+    (20, 40)
+    """
+    ordered = sorted(samples)
+    return ordered[max(math.ceil(percent / 100 * len(ordered)), 1) - 1]

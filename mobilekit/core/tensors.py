@@ -1,0 +1,93 @@
+"""What goes into a network and comes out of it: names, shapes, types, layouts."""
+
+import re
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import msgspec
+
+from mobilekit.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array: TypeAlias = npt.NDArray[np.generic]
+    Arrays: TypeAlias = dict[str, Array]
+
+Layout = Literal["NCHW", "NHWC", "plain"]
+DTYPES = ("float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
+IMAGE_CHANNELS = (1, 3, 4)
+
+_INPUT = re.compile(r"^(?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>\d+(?:x\d+)*)(?::(?P<dtype>\w+))?$")
+
+
+class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One input or output.
+
+    `shape` is in the order of `layout`; `plain` means that no axis is a channel axis to move.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    layout: Layout = "plain"
+
+    def in_layout(self, layout: Layout) -> "TensorSpec":
+        """Return this spec with its axes in another order; only 4-d image layouts move.
+
+        >>> TensorSpec("x", (1, 3, 8, 6), layout="NCHW").in_layout("NHWC").shape
+        (1, 8, 6, 3)
+        """
+        if self.layout == layout or "plain" in {self.layout, layout}:
+            return self
+        shape = tuple(self.shape[axis] for axis in axes(self.layout, layout))
+        return msgspec.structs.replace(self, shape=shape, layout=layout)
+
+
+def axes(source: Layout, target: Layout) -> tuple[int, ...]:
+    """Return the transposition that brings `source` order into `target` order.
+
+    >>> axes("NCHW", "NHWC")
+    (0, 2, 3, 1)
+    """
+    return tuple(source.index(letter) for letter in target)
+
+
+def to_layout(array: "Array", source: Layout, target: Layout) -> "Array":
+    """Bring an array from one layout into another; `plain` arrays are left alone."""
+    if source == target or "plain" in {source, target}:
+        return array
+    return array.transpose(axes(source, target))
+
+
+def parse_input(text: str, position: int = 0) -> TensorSpec:
+    """Read `[name=]1x3x224x224[:dtype]`.
+
+    Unnamed inputs are called `input`, `input_1`, … by their position. A 4-d floating-point or
+    uint8 input with 1, 3 or 4 channels is an image in NCHW order; any other is `plain`.
+
+    Raises:
+        UsageError: the text is of another form, or the type is unknown.
+
+    >>> parse_input("image=1x3x224x224")
+    TensorSpec(name='image', shape=(1, 3, 224, 224), dtype='float32', layout='NCHW')
+    """
+    match = _INPUT.match(text)
+    if match is None:
+        raise UsageError(
+            f"--input {text!r}: expected [name=]1x3x224x224[:dtype], such as image=1x3x224x224:float32"
+        )
+    dtype = match["dtype"] or "float32"
+    if dtype not in DTYPES:
+        raise UsageError(f"--input {text!r}: unknown dtype {dtype!r}; one of {', '.join(DTYPES)}")
+    shape = tuple(int(size) for size in match["shape"].split("x"))
+    if 0 in shape:
+        raise UsageError(f"--input {text!r}: a dimension of 0 holds nothing; sizes start at 1")
+    name = match["name"] or ("input" if position == 0 else f"input_{position}")
+    return TensorSpec(name, shape, dtype, guess_layout(shape, dtype))
+
+
+def guess_layout(shape: tuple[int, ...], dtype: str = "float32") -> Layout:
+    """Say whether a shape is an image in NCHW order, as `parse_input` does."""
+    floating = dtype.startswith("float") or dtype == "uint8"
+    return "NCHW" if len(shape) == 4 and shape[1] in IMAGE_CHANNELS and floating else "plain"

@@ -1,0 +1,60 @@
+"""How the network's inputs and outputs become those of a file, and back: layout, type, image pixels."""
+
+from typing import TYPE_CHECKING
+
+from mobilekit.core.targets import CoremlTarget, Target
+from mobilekit.core.tensors import TensorSpec, to_layout
+
+if TYPE_CHECKING:
+    from mobilekit.core.tensors import Array, Arrays
+
+
+def to_file(
+    arrays: "Arrays",
+    network: tuple[TensorSpec, ...],
+    file: tuple[TensorSpec, ...],
+    pixel_scale: float = 1.0,
+) -> "Arrays":
+    """Bring the network's inputs into the file's order of axes and types.
+
+    Args:
+        arrays: by name, in the network's layout.
+        network: the network's input specs.
+        file: the file's input specs, with the same names.
+        pixel_scale: what an 8-bit image input is multiplied by inside the file (1 or 1/255).
+    """
+    known = {spec.name: spec for spec in network}
+    return {
+        spec.name: _cast(
+            to_layout(arrays[spec.name], known[spec.name].layout, spec.layout),
+            known[spec.name].dtype,
+            spec.dtype,
+            pixel_scale,
+        )
+        for spec in file
+    }
+
+
+def from_file(
+    arrays: "Arrays", network: tuple[TensorSpec, ...], file: tuple[TensorSpec, ...]
+) -> "Arrays":
+    """Bring a file's outputs into the network's order of axes; types are left as they are."""
+    known = {spec.name: spec for spec in network}
+    return {
+        spec.name: to_layout(arrays[spec.name], spec.layout, known[spec.name].layout)
+        for spec in file
+        if spec.name in known and spec.name in arrays
+    }
+
+
+def pixel_scale(target: Target, *, normalized: bool) -> float:
+    """Return what Core ML multiplies 8-bit pixels of an image input by."""
+    return 1 / 255 if isinstance(target, CoremlTarget) and not normalized else 1.0
+
+
+def _cast(array: "Array", source: str, target: str, scale: float) -> "Array":
+    import numpy as np
+
+    if target == "uint8" and source != "uint8":
+        return np.ascontiguousarray(np.clip(np.rint(array / scale), 0, 255).astype(np.uint8))
+    return np.ascontiguousarray(array.astype(target, copy=False))

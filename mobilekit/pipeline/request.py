@@ -1,0 +1,97 @@
+"""What a person asked for, and what it comes to once the recipe or the network is known."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mobilekit.core.artifact import Normalization
+from mobilekit.core.errors import ModelError
+from mobilekit.core.targets import Target
+from mobilekit.core.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from mobilekit.nets.sources import Source
+
+DEFAULT_OUT = Path("build")
+
+
+class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One export. `targets` empty means: the recipe's, else `default_targets`."""
+
+    reference: str
+    targets: tuple[Target, ...] = ()
+    default_targets: tuple[Target, ...] = ()
+    out: Path | None = None
+    inputs: tuple[TensorSpec, ...] = ()
+    arguments: dict[str, str] = {}
+    weights: Path | None = None
+    normalization: Normalization | None = None
+    labels: tuple[str, ...] = ()
+    images: Path | None = None
+    image_count: int = 8
+    metadata: dict[str, str] = {}
+    threads: int = 1
+    runs: int = 50
+    seed: int = 0
+    debug: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A request with its recipe resolved; building it needs no torch."""
+
+    request: ExportRequest
+    targets: tuple[Target, ...]
+    seed: int
+    recipe_digest: str = ""
+    recipe_name: str = ""
+    config: object | None = None
+    """The net's configuration (`mobilekit.nets.catalog.NetConfig`) when a recipe gives it."""
+
+    def load(self) -> "Source":
+        """Build the network with its weights (this imports torch)."""
+        from mobilekit.nets import sources
+
+        request = self.request
+        if self.config is not None:
+            return sources.load_config(
+                self.config,  # type: ignore[arg-type]
+                name=self.recipe_name,
+                arguments=request.arguments,
+                weights=request.weights,
+                seed=self.seed,
+            )
+        return sources.load_source(
+            request.reference,
+            arguments=request.arguments,
+            weights=request.weights,
+            inputs=request.inputs,
+            seed=self.seed,
+        )
+
+
+def resolve(request: ExportRequest) -> Plan:
+    """Find out whether the reference is a recipe, and take its targets, net and seed.
+
+    Raises:
+        ModelError: the reference is a path that does not exist.
+        RecipeError: the recipe is wrong.
+    """
+    path = Path(request.reference)
+    if path.is_dir() or path.suffix == ".toml":
+        if not path.exists():
+            raise ModelError(f"{path}: no such file")
+        from mobilekit.recipe import read_recipe
+
+        recipe = read_recipe(path)
+        return Plan(
+            request=request,
+            targets=request.targets or recipe.targets,
+            seed=request.seed or recipe.seed,
+            recipe_digest=recipe.digest,
+            recipe_name=recipe.name,
+            config=recipe.net,
+        )
+    return Plan(
+        request=request, targets=request.targets or request.default_targets, seed=request.seed
+    )

@@ -1,0 +1,114 @@
+"""The inputs that files are verified on, and what the network itself makes of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobilekit.core import artifact
+from mobilekit.core.artifact import Normalization
+from mobilekit.core.seeding import child_seed
+from mobilekit.core.tensors import TensorSpec
+from mobilekit.data import images as photographs
+from mobilekit.data.images import ImageSet
+
+if TYPE_CHECKING:
+    from mobilekit.core.tensors import Arrays
+    from mobilekit.runtime.program import Program
+
+NOISE_SAMPLES = 2
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Inputs in the network's own layout (NCHW), and the network's outputs for them."""
+
+    name: str
+    provenance: str
+    inputs: "list[Arrays]"
+    references: "list[Arrays]"
+
+
+def choose_images(path: Path | None, count: int, seed: int) -> ImageSet:
+    """Take the user's images, or the bundled photographs."""
+    if path is None:
+        return photographs.bundled(count)
+    return photographs.folder(path, count, child_seed(seed, "images"))
+
+
+def sample_inputs(
+    specs: tuple[TensorSpec, ...], images: ImageSet, normalization: Normalization | None, seed: int
+) -> "list[tuple[str, str, list[Arrays]]]":
+    """Build the sets (name, provenance, inputs): photographs where an input is an image, and noise."""
+    pixels = "0-255" if normalization else "imagenet"
+    sets = []
+    if any(spec.layout == "NCHW" for spec in specs):
+        batches = photographs.batches(images, specs, pixel_range=pixels)
+        sets.append(("images", images.provenance, batches))
+    noise = photographs.noise(specs, NOISE_SAMPLES, child_seed(seed, "noise"), pixel_range=pixels)
+    sets.append(("noise", "seeded noise", noise))
+    return sets
+
+
+def with_references(
+    program: "Program", sets: "list[tuple[str, str, list[Arrays]]]", threads: int
+) -> list[SampleSet]:
+    """Run the network itself on each input."""
+    from mobilekit.runtime import program as programs
+
+    return [
+        SampleSet(
+            name,
+            provenance,
+            inputs,
+            [programs.run(program, arrays, threads=threads) for arrays in inputs],
+        )
+        for name, provenance, inputs in sets
+    ]
+
+
+def write_golden(folder: Path, sets: list[SampleSet]) -> dict[str, str]:
+    """Write the first sample of each set, inputs and outputs; return file → digest.
+
+    Tensors are named `<set>.<tensor>`, in the network's own layout.
+    """
+    from safetensors.numpy import save_file
+
+    from mobilekit.core import files
+
+    chosen = {
+        artifact.GOLDEN_INPUTS: {group.name: group.inputs[0] for group in sets},
+        artifact.GOLDEN_OUTPUTS: {group.name: group.references[0] for group in sets},
+    }
+    digests = {}
+    for name, groups in chosen.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        tensors = {
+            f"{group}.{key}": _contiguous(value)
+            for group, arrays in groups.items()
+            for key, value in arrays.items()
+        }
+        save_file(tensors, path)
+        digests[name] = files.sha256(path)
+    return digests
+
+
+def read_golden(folder: Path) -> list[SampleSet]:
+    """Read what `write_golden` wrote."""
+    from safetensors.numpy import load_file
+
+    groups: dict[str, tuple[Arrays, Arrays]] = {}
+    for side, name in enumerate((artifact.GOLDEN_INPUTS, artifact.GOLDEN_OUTPUTS)):
+        for key, value in load_file(folder / name).items():
+            group, _, tensor = key.partition(".")
+            groups.setdefault(group, ({}, {}))[side][tensor] = value
+    return [
+        SampleSet(name, "golden vectors of the artifact", [inputs], [outputs])
+        for name, (inputs, outputs) in groups.items()
+    ]
+
+
+def _contiguous(array: "object") -> "object":
+    import numpy as np
+
+    return np.ascontiguousarray(array)  # type: ignore[call-overload]

@@ -1,0 +1,55 @@
+"""The whole of one run: net, steps, targets and seed, as one frozen value read from TOML."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mobilekit.compress.registry import methods
+from mobilekit.core.config import read_toml
+from mobilekit.core.errors import RecipeError, suggestion
+from mobilekit.core.targets import CoremlTarget, Target, TfliteTarget
+from mobilekit.nets.catalog import NetConfig
+
+RECIPE = "recipe.toml"
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One run of mobilekit; equal recipes have equal digests."""
+
+    name: str
+    net: NetConfig
+    seed: int = 0
+    targets: tuple[Target, ...] = (CoremlTarget(), TfliteTarget())
+    steps: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the recipe's values, whatever their order in the file."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe from a file, or from the `recipe.toml` of a folder.
+
+    Raises:
+        RecipeError: missing file, bad TOML, unknown key or value (the key path is named), or a
+            step whose `kind` is no method.
+    """
+    file = path / RECIPE if path.is_dir() else path
+    if path.is_dir() and not file.is_file():
+        raise RecipeError(f"{path}: this folder has no {RECIPE}")
+    recipe = read_toml(file, Recipe)
+    known = [method.kind for method in methods() if method.place == "steps"]
+    for index, step in enumerate(recipe.steps):
+        kind = step.get("kind")
+        if kind not in known:
+            have = ", ".join(known) or "none in this version"
+            hint = suggestion(str(kind), known)
+            raise RecipeError(
+                f"{file}: steps[{index}]: unknown step {kind!r}; known steps: {have}.{hint}"
+            )
+    if not recipe.targets:
+        raise RecipeError(f"{file}: targets: a recipe needs at least one target")
+    return recipe

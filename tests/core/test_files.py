@@ -1,0 +1,122 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from mobilekit.core import files
+from mobilekit.core.errors import OutputError
+
+
+def test_write_bytes_replaces_the_whole_content(tmp_path: Path):
+    path = tmp_path / "a" / "x.bin"
+    files.write_bytes(path, b"old content")
+    files.write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in path.parent.iterdir()] == ["x.bin"]
+
+
+def test_replacing_swaps_a_folder_and_leaves_nothing_behind(tmp_path: Path):
+    target = tmp_path / "artifact"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with files.replacing(target) as fresh:
+        (fresh / "new").write_text("new")
+        assert (target / "old").exists()
+    assert [p.name for p in target.iterdir()] == ["new"]
+    assert [p.name for p in tmp_path.iterdir()] == ["artifact"]
+
+
+def test_replacing_keeps_the_former_folder_when_the_block_raises(tmp_path: Path):
+    target = tmp_path / "artifact"
+    target.mkdir()
+    (target / "old").write_text("old")
+
+    def fail():
+        with files.replacing(target) as fresh:
+            (fresh / "half").write_text("half")
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        fail()
+    assert [p.name for p in target.iterdir()] == ["old"]
+    assert [p.name for p in tmp_path.iterdir()] == ["artifact"]
+
+
+def test_replacing_without_an_exchange_uses_renames(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(files, "_exchange", lambda _one, _other: False)
+    target = tmp_path / "artifact"
+    target.mkdir()
+    with files.replacing(target) as fresh:
+        (fresh / "new").write_text("new")
+    assert [p.name for p in tmp_path.iterdir()] == ["artifact"]
+    assert (target / "new").exists()
+
+
+def test_a_swap_cut_between_its_renames_is_undone(tmp_path: Path):
+    former = tmp_path / ".artifact.former"
+    former.mkdir()
+    (former / "old").write_text("old")
+    with pytest.raises(KeyError), files.replacing(tmp_path / "artifact"):
+        raise KeyError
+    assert (tmp_path / "artifact" / "old").read_text() == "old"
+
+
+def test_leftovers_of_killed_processes_are_cleared(tmp_path: Path):
+    script = textwrap.dedent(
+        """
+        import sys, time
+        from pathlib import Path
+        from mobilekit.core.files import replacing
+        with replacing(Path(sys.argv[1])) as fresh:
+            (fresh / "half").write_text("half")
+            print("ready", flush=True)
+            time.sleep(60)
+        """
+    )
+    target = tmp_path / "artifact"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(target)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not target.exists()
+    assert list(tmp_path.iterdir())
+    time.sleep(0.01)
+    with files.replacing(target) as fresh:
+        (fresh / "whole").write_text("whole")
+    assert [p.name for p in tmp_path.iterdir()] == ["artifact"]
+
+
+def test_a_path_below_a_file_is_one_clear_line(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        files.write_bytes(tmp_path / "file" / "x", b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_is_one_clear_line():
+    path = Path("/dev/full")
+
+    def fill():
+        with files.explained(path), path.open("wb") as stream:
+            stream.write(b"x" * 10)
+
+    with pytest.raises(OutputError, match="disk is full"):
+        fill()
+
+
+def test_sha256_of_a_folder_depends_on_names_and_contents(tmp_path: Path):
+    (tmp_path / "a").write_text("1")
+    first = files.sha256(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    second = files.sha256(tmp_path)
+    (tmp_path / "b").write_text("2")
+    assert len({first, second, files.sha256(tmp_path)}) == 3
+    assert files.size_bytes(tmp_path) == 1
