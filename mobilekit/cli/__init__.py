@@ -8,8 +8,18 @@ from mobilekit.core.errors import MobilekitError
 
 
 def main() -> None:
-    """Run `mobilekit` with the process's arguments, and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    """Run `mobilekit` with the process's arguments, and exit with its code.
+
+    The process ends without tearing libraries down: LiteRT writes to stderr when it is, and all
+    that matters has been written and closed by then.
+    """
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = code or 0
+    os._exit(code)
 
 
 def run(arguments: list[str]) -> int:

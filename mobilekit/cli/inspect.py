@@ -45,7 +45,7 @@ def inspect(
             tables.cost_note(result.cost),
         )
     for file in result.files:
-        console.print_table(
-            tables.file_rows(file), tables.FILE_COLUMNS, file.path, tables.file_note(file)
-        )
+        note = tables.weights_note(file.size_bytes, file.parameters, file.weight_bytes)
+        rows = tables.file_rows(file.operators)
+        console.print_table(rows, tables.FILE_COLUMNS, f"{file.path} ({file.version})", note)
     return 0

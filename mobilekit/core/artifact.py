@@ -48,6 +48,7 @@ class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     target: Target
     reason: str
+    exit_code: int = 2
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +79,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipe_digest: str = ""
     tools: dict[str, str] = {}
     """Package → version that made the files."""
+
+
+NO_COST = CostReport(0, 0, 0, 0, 0, 0, (), {})
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -2,15 +2,17 @@
 
 from mobilekit.pipeline.exporting import export
 from mobilekit.pipeline.inspecting import Inspection, inspect
-from mobilekit.pipeline.profiling import Profile, profile
+from mobilekit.pipeline.profiling import Profile, ProfileRequest, profile
 from mobilekit.pipeline.request import ExportRequest
-from mobilekit.pipeline.verifying import Verification, verify
+from mobilekit.pipeline.verifying import Verification, VerifyRequest, verify
 
 __all__ = [
     "ExportRequest",
     "Inspection",
     "Profile",
+    "ProfileRequest",
     "Verification",
+    "VerifyRequest",
     "export",
     "inspect",
     "profile",

@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING
 from mobilekit.core import artifact
 from mobilekit.core.artifact import Normalization
 from mobilekit.core.seeding import child_seed
+from mobilekit.core.targets import CoremlTarget, Target
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.data import images as photographs
-from mobilekit.data.images import ImageSet
+from mobilekit.data.images import ImageSet, PixelRange
 
 if TYPE_CHECKING:
     from mobilekit.core.tensors import Arrays
     from mobilekit.runtime.program import Program
 
 NOISE_SAMPLES = 2
+
+
+@dataclass(frozen=True)
+class InputSet:
+    """Inputs in the network's own layout (NCHW), and where they come from."""
+
+    name: str
+    provenance: str
+    inputs: "list[Arrays]"
 
 
 @dataclass(frozen=True)
@@ -36,33 +46,42 @@ def choose_images(path: Path | None, count: int, seed: int) -> ImageSet:
 
 
 def sample_inputs(
-    specs: tuple[TensorSpec, ...], images: ImageSet, normalization: Normalization | None, seed: int
-) -> "list[tuple[str, str, list[Arrays]]]":
-    """Build the sets (name, provenance, inputs): photographs where an input is an image, and noise."""
-    pixels = "0-255" if normalization else "imagenet"
+    specs: tuple[TensorSpec, ...],
+    images: ImageSet,
+    normalization: Normalization | None,
+    seed: int,
+    targets: tuple[Target, ...] = (),
+) -> list[InputSet]:
+    """Build the sets: photographs where an input is an image, and noise.
+
+    Pixels are 0–255 where normalization is baked in, 0–1 where Core ML scales an 8-bit image, and
+    normalized with ImageNet's statistics otherwise.
+    """
+    scaled = any(isinstance(target, CoremlTarget) and target.image_input for target in targets)
+    pixels: PixelRange = "0-255" if normalization else "0-1" if scaled else "imagenet"
     sets = []
     if any(spec.layout == "NCHW" for spec in specs):
         batches = photographs.batches(images, specs, pixel_range=pixels)
-        sets.append(("images", images.provenance, batches))
+        sets.append(InputSet("images", images.provenance, batches))
     noise = photographs.noise(specs, NOISE_SAMPLES, child_seed(seed, "noise"), pixel_range=pixels)
-    sets.append(("noise", "seeded noise", noise))
+    sets.append(InputSet("noise", "seeded noise", noise))
     return sets
 
 
 def with_references(
-    program: "Program", sets: "list[tuple[str, str, list[Arrays]]]", threads: int
+    program: "Program", sets: list[InputSet], threads: int
 ) -> list[SampleSet]:
     """Run the network itself on each input."""
     from mobilekit.runtime import program as programs
 
     return [
         SampleSet(
-            name,
-            provenance,
-            inputs,
-            [programs.run(program, arrays, threads=threads) for arrays in inputs],
+            group.name,
+            group.provenance,
+            group.inputs,
+            [programs.run(program, arrays, threads=threads) for arrays in group.inputs],
         )
-        for name, provenance, inputs in sets
+        for group in sets
     ]
 
 

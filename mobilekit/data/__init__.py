@@ -1,0 +1,1 @@
+"""What networks are fed with: photographs, noise, and later whole data sets."""

@@ -1,0 +1,1 @@
+"""Program → file: one module per target format; each conversion runs in a process of its own."""

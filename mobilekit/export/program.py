@@ -1,0 +1,206 @@
+"""A module becomes a program: normalization baked in, inputs and outputs flat and named."""
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mobilekit.core.artifact import Normalization
+from mobilekit.core.errors import ModelError
+from mobilekit.core.tensors import TensorSpec, guess_layout
+from mobilekit.runtime.program import Program
+
+
+def trace(
+    module: nn.Module,
+    inputs: tuple[TensorSpec, ...],
+    *,
+    normalization: Normalization | None = None,
+    output_names: tuple[str, ...] = (),
+) -> Program:
+    """Export `module` with `torch.export`, for inputs of exactly these shapes.
+
+    Args:
+        module: in eval mode; it is left as found.
+        inputs: in the order of `forward`.
+        normalization: `(pixel * scale - mean) / std` for the first input.
+        output_names: in the order of the outputs; by default the keys of a dictionary, the fields
+            of a named tuple or dataclass, else `output`, `output_1`, …
+
+    Raises:
+        ModelError: control flow that depends on data, outputs that are no tensors, statistics
+            that do not fit the channels.
+    """
+    wrapped = Ends(module, normalization_of(normalization, inputs))
+    examples = tuple(_example(spec) for spec in inputs)
+    with _inference(wrapped), torch.no_grad():
+        results = wrapped(*examples)
+        try:
+            exported = torch.export.export(wrapped, examples, strict=False)
+        except Exception as problem:
+            raise ModelError(_explain(problem)) from problem
+    names = _output_names(wrapped.names, output_names, len(results))
+    outputs = tuple(
+        TensorSpec(name, tuple(value.shape), _dtype(value), _output_layout(value))
+        for name, value in zip(names, results, strict=True)
+    )
+    return Program(exported, inputs, outputs)
+
+
+class Ends(nn.Module):
+    """A module with normalization before it, and a flat tuple of distinct tensors after it."""
+
+    def __init__(self, net: nn.Module, normalize: nn.Module | None) -> None:
+        super().__init__()
+        self.net = net
+        self.normalize = normalize
+        self.names: tuple[str, ...] = ()
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs of the net, one after the other."""
+        first = inputs[0] if self.normalize is None else self.normalize(inputs[0])
+        named = flatten(self.net(first, *inputs[1:]))
+        self.names = tuple(name for name, _ in named)
+        return tuple(value for _, value in named)
+
+
+class Normalize(nn.Module):
+    """`(x * scale - mean) / std` per channel, as one multiplication and one addition."""
+
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, normalization: Normalization, channels: int) -> None:
+        super().__init__()
+        mean, std = (
+            torch.tensor(values, dtype=torch.float64).expand(channels)
+            for values in (normalization.mean, normalization.std)
+        )
+        shape = (1, channels, 1, 1)
+        self.register_buffer("factor", (normalization.scale / std).reshape(shape).float())
+        self.register_buffer("offset", (-mean / std).reshape(shape).float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, C, H, W] to the same shape."""
+        return x * self.factor + self.offset
+
+
+def normalization_of(
+    normalization: Normalization | None, inputs: tuple[TensorSpec, ...]
+) -> nn.Module | None:
+    """Return the module for the first input, or None.
+
+    Raises:
+        ModelError: the first input is no image, or the statistics do not fit its channels.
+    """
+    if normalization is None:
+        return None
+    first = inputs[0]
+    if first.layout != "NCHW" or not first.dtype.startswith("float"):
+        raise ModelError(f"normalization: the first input, {first.name}, is no float image")
+    channels = first.shape[1]
+    for word, values in (("mean", normalization.mean), ("std", normalization.std)):
+        if len(values) not in {1, channels}:
+            raise ModelError(
+                f"--{word}: {len(values)} values for the {channels} channels of {first.name}; give 1"
+                f" or {channels}"
+            )
+    return Normalize(normalization, channels)
+
+
+def flatten(value: Any, name: str = "") -> list[tuple[str, Tensor]]:
+    """List the tensors of an output with their names; nested names are joined by `_`.
+
+    Raises:
+        ModelError: an output that is neither tensor nor a container of tensors.
+    """
+    if isinstance(value, Tensor):
+        return [(name, value)]
+    if value is None:
+        return []
+    pairs: list[tuple[str, Any]]
+    if isinstance(value, Mapping):
+        pairs = [(str(key), part) for key, part in value.items()]
+    elif dataclasses.is_dataclass(value):
+        fields = [field.name for field in dataclasses.fields(value)]
+        pairs = [(field, getattr(value, field)) for field in fields]
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        pairs = list(zip(value._fields, value, strict=True))
+    elif isinstance(value, (list, tuple)):
+        pairs = [("" if len(value) == 1 else str(i), part) for i, part in enumerate(value)]
+    else:
+        raise ModelError(
+            f"the network returns a {type(value).__name__}; only tensors, and tuples, lists,"
+            " dictionaries and dataclasses of them, can be exported"
+        )
+    return [
+        found
+        for key, part in pairs
+        for found in flatten(part, f"{name}_{key}" if name and key else name or key)
+    ]
+
+
+def _output_names(found: tuple[str, ...], asked: tuple[str, ...], count: int) -> tuple[str, ...]:
+    if not count:
+        raise ModelError("the network returns no tensor")
+    if asked and len(asked) == count:
+        return asked
+    names: list[str] = []
+    for index, name in enumerate(found):
+        plain = "output" if not index else f"output_{index}"
+        clean = re.sub(r"\W", "_", name) if name and not name.isdigit() else plain
+        clean = f"output_{clean}" if clean[0].isdigit() else clean
+        names.append(clean if clean not in names else f"{clean}_{index}")
+    return tuple(names)
+
+
+def _example(spec: TensorSpec) -> Tensor:
+    dtype = getattr(torch, spec.dtype)
+    if dtype.is_floating_point:
+        generator = torch.Generator().manual_seed(0)
+        return torch.rand(spec.shape, generator=generator).to(dtype)
+    return torch.zeros(spec.shape, dtype=dtype)
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _output_layout(value: Tensor) -> Any:
+    """Call a 4-d floating output an image, so that it moves with the camera layout of LiteRT."""
+    shape = tuple(value.shape)
+    if len(shape) == 4 and value.is_floating_point():
+        return "NCHW"
+    return guess_layout(shape, _dtype(value))
+
+
+@contextlib.contextmanager
+def _inference(module: nn.Module) -> Iterator[None]:
+    modes = {part: part.training for part in module.modules()}
+    try:
+        for part in module.modules():
+            part.training = False
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
+
+
+def _explain(problem: BaseException) -> str:
+    """Say in one line what `torch.export` does not follow, and where in the user's code."""
+    text = str(problem)
+    words = " ".join(text.split("\n\n")[0].split())[:300]
+    place = re.findall(r'File "([^"]+)", line (\d+)', text)
+    own = [(file, line) for file, line in place if "/torch/" not in file]
+    where = f" at {own[-1][0].rsplit('/', 1)[-1]}:{own[-1][1]}" if own else ""
+    if "data-dependent" in text or "DataDependent" in type(problem).__name__ or "GuardOn" in text:
+        return (
+            f"the network's control flow depends on its data{where}, which no phone format can hold"
+            f" ({words}); export the part before it, for a detector: backbone and heads without"
+            " post-processing"
+        )
+    return f"torch.export cannot follow the network{where}: {type(problem).__name__}: {words}"

@@ -1,0 +1,1 @@
+"""Exact replacements for operators that a converter gets wrong: one file per family."""

@@ -1,0 +1,51 @@
+"""What a rewrite is: which operators, for which formats, and the module that takes their place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+Operand = Any
+
+
+class Refused(Exception):  # noqa: N818  a verdict on an operator, not an error of the program
+    """The operator has no exact replacement; the text says why."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Replace `operators` in files of `formats` by what `build` gives.
+
+    `build` takes the call's arguments by name, and returns a module that takes the tensors among
+    them in order, or None where the trap does not spring. It may raise `Refused`.
+    """
+
+    trap: str
+    formats: frozenset[str]
+    operators: tuple[str, ...]
+    build: Callable[[dict[str, Operand]], nn.Module | None]
+
+
+def arguments_of(node: fx.Node) -> dict[str, Operand]:
+    """Return a call's arguments by the names of the operator's schema; nodes become their values.
+
+    A tensor argument is given as its fake value, which has shape and dtype and no content.
+    """
+    operator = node.target
+    if not isinstance(operator, torch._ops.OpOverload):  # noqa: SLF001
+        return {}
+    found: dict[str, Operand] = {}
+    for index, argument in enumerate(operator._schema.arguments):  # noqa: SLF001
+        value = argument.default_value if argument.has_default_value() else None
+        if index < len(node.args):
+            value = node.args[index]
+        value = node.kwargs.get(argument.name, value)
+        found[argument.name] = value.meta["val"] if isinstance(value, fx.Node) else value
+    return found
+
+
+def tensor_nodes(node: fx.Node) -> tuple[fx.Node, ...]:
+    """Return the nodes among a call's arguments, in schema order."""
+    return tuple(node.all_input_nodes)

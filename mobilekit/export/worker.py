@@ -1,0 +1,102 @@
+"""One process, one converter: imports at once, then converts and runs files as it is told.
+
+Jobs come as JSON lines on stdin, answers go as JSON lines to the descriptor named in the
+environment; what libraries print goes nowhere near either. The process ends with its parent.
+"""
+
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mobilekit.core.errors import MobilekitError
+from mobilekit.core.targets import FORMATS, Target
+
+ANSWERS = "MOBILEKIT_ANSWERS"
+_PARENT_DEATH = 1  # PR_SET_PDEATHSIG, Linux prctl(2)
+
+
+def main() -> None:
+    """Serve the jobs of one parent."""
+    kind = sys.argv[1]
+    _die_with_parent()
+    with os.fdopen(int(os.environ[ANSWERS]), "w", buffering=1) as answers:
+        converter = importlib.import_module(f"mobilekit.export.{kind}")
+        converter.preload()
+        for line in sys.stdin:
+            answers.write(json.dumps(_answer(converter, json.loads(line))) + "\n")
+
+
+def _answer(converter: Any, job: dict[str, Any]) -> dict[str, Any]:
+    try:
+        result = _run(job) if job["do"] == "run" else _convert(converter, job)
+    except MobilekitError as problem:
+        return {"error": type(problem).__name__, "message": str(problem)}
+    except MemoryError:
+        return {"error": "MachineError", "message": "this machine has too little memory"}
+    except Exception as problem:  # noqa: BLE001  the parent raises it again, with its words
+        traceback.print_exc()
+        words = " ".join(str(problem).split())[:300]
+        return {"error": "ExportError", "message": f"{type(problem).__name__}: {words}"}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"result": result, "peak_kib": peak}
+
+
+def _convert(converter: Any, job: dict[str, Any]) -> Any:
+    from mobilekit.runtime import program as programs
+
+    target: Target = msgspec.convert(job["target"], type=_kinds())
+    converted = converter.convert(
+        programs.load(Path(job["program"])),
+        target,
+        Path(job["out"]),
+        job["metadata"],
+        tuple(job["labels"]),
+        normalized=job["normalized"],
+    )
+    return msgspec.to_builtins(converted)
+
+
+def _run(job: dict[str, Any]) -> Any:
+    """Run a saved file on each stored set of inputs; the outputs are stored beside them."""
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    from mobilekit.runtime import open_model
+
+    runner = open_model(Path(job["file"]), job["runtime"], job["threads"])
+    written = []
+    for name in job["inputs"]:
+        outputs = runner.run(load_file(name))
+        path = f"{name}.outputs"
+        arrays = {key: np.ascontiguousarray(value) for key, value in outputs.items() if value.dtype.kind in "fiub"}
+        save_file(arrays, path)
+        written.append(path)
+    return written
+
+
+def _kinds() -> Any:
+    kinds = list(FORMATS.values())
+    return kinds[0] | kinds[1] | kinds[2]  # type: ignore[operator]
+
+
+def _die_with_parent() -> None:
+    """Ask the system to kill this process when its parent dies; elsewhere stdin's end does it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
+        if os.getppid() == 1:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+"""Where a network comes from: one grammar for shipped nets, libraries, files and programs."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from mobilekit.core.artifact import Normalization
+from mobilekit.core.errors import MobilekitError, ModelError, RuntimeUnavailableError, suggestion
+from mobilekit.core.seeding import child_seed
+from mobilekit.core.tensors import TensorSpec
+from mobilekit.nets import build
+from mobilekit.nets.catalog import NetConfig, find, variants
+from mobilekit.nets.factories import call_factory, literal, reason_of
+from mobilekit.nets.warm import example_inputs, seeded, warm_batch_norm
+from mobilekit.nets.weights import load_weights
+
+IMAGENET_INPUT = (TensorSpec("image", (1, 3, 224, 224), layout="NCHW"),)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network in eval mode with its weights, ready to trace."""
+
+    reference: str
+    name: str
+    """Safe as a folder's name."""
+    module: nn.Module
+    inputs: tuple[TensorSpec, ...]
+    trained: bool
+    output_names: tuple[str, ...] = ()
+    normalization: Normalization | None = None
+    labels: tuple[str, ...] = ()
+    colours: tuple[str, ...] = ()
+    state: dict[str, str] = field(default_factory=dict)
+
+
+def load_source(
+    reference: str,
+    *,
+    arguments: dict[str, str],
+    weights: Path | None,
+    inputs: tuple[TensorSpec, ...] = (),
+    seed: int = 0,
+) -> Source:
+    """Build the network that `reference` names, with weights.
+
+    Args:
+        reference: `mobile-hourglass[:variant]`, `torchvision:NAME`, `timm:NAME`,
+            `path/to/file.py:factory`, or a `.pt2` file.
+        arguments: of the factory or the configuration, as texts.
+        weights: a state dict; without one the weights are seeded and batch norms warmed.
+        inputs: replace the network's own specs.
+        seed: of the weights.
+
+    Raises:
+        ModelError: no such network, or one that cannot be built, loaded or run.
+        RuntimeUnavailableError: timm is asked for and not installed.
+    """
+    if reference.endswith(".pt2"):
+        return _from_program(reference, arguments, weights, inputs)
+    library, colon, name = reference.partition(":")
+    if colon and library in {"torchvision", "timm"}:
+        maker = _torchvision if library == "torchvision" else _timm
+        source = _built(reference, name, lambda: maker(name, arguments), seed)
+        source = replace(source, inputs=inputs or IMAGENET_INPUT)
+    elif ".py" in reference:
+        source = _from_file(reference, arguments, inputs, seed)
+    else:
+        variant = _find(reference)
+        config = _configured(variant.config, arguments)
+        return load_config(
+            config, name=reference, arguments={}, weights=weights, seed=seed, inputs=inputs
+        )
+    return _ready(source, weights, seed)
+
+
+def load_config(
+    config: NetConfig,
+    *,
+    name: str,
+    arguments: dict[str, str],
+    weights: Path | None,
+    seed: int,
+    inputs: tuple[TensorSpec, ...] = (),
+) -> Source:
+    """Build the network of a configuration, as a recipe or the catalog gives it."""
+    config = _configured(config, arguments)
+    source = _built(name, name, lambda: build(config), seed)
+    source = replace(
+        source,
+        inputs=inputs or config.inputs,
+        output_names=config.output_names,
+        normalization=config.normalization,
+        labels=config.labels if len(config.labels) == getattr(config, "classes", 0) else (),
+        colours=config.colours if len(config.colours) == getattr(config, "classes", 0) else (),
+        state=config.state,
+    )
+    return _ready(source, weights, seed)
+
+
+def check_inputs(source: Source) -> None:
+    """Run the network once, and say in one line why it does not take its inputs.
+
+    Raises:
+        ModelError: the network refuses inputs of these shapes and types.
+    """
+    values = example_inputs(source.inputs, 0)
+    try:
+        with torch.no_grad():
+            source.module(*values)
+    except MobilekitError:
+        raise
+    except Exception as problem:
+        shapes = ", ".join(
+            f"{spec.name}={'x'.join(map(str, spec.shape))}:{spec.dtype}" for spec in source.inputs
+        )
+        raise ModelError(
+            f"{source.reference}: does not take the input {shapes}: {reason_of(problem)}; give --input"
+        ) from problem
+
+
+def _find(reference: str) -> Any:
+    try:
+        return find(reference)
+    except ModelError:
+        known = [variant.reference for variant in variants()]
+        raise ModelError(
+            f"{reference!r}: no shipped net of that name, and none of torchvision:NAME, timm:NAME,"
+            f" path/to/file.py:factory, a recipe or a .pt2 file.{suggestion(reference, known)}"
+        ) from None
+
+
+def _configured(config: NetConfig, arguments: dict[str, str]) -> NetConfig:
+    if not arguments:
+        return config
+    fields = config.__struct_fields__
+    for key in arguments:
+        if key not in fields:
+            raise ModelError(
+                f"--arg {key}: {config.kind} has no such field; it has {', '.join(fields)}."
+                f"{suggestion(key, fields)}"
+            )
+    values = {key: literal(value) for key, value in arguments.items()}
+    try:
+        content = msgspec.to_builtins(config) | values
+        return msgspec.convert(content, NetConfig)  # type: ignore[no-any-return, call-overload]
+    except msgspec.ValidationError as problem:
+        raise ModelError(f"--arg: {config.kind}: {problem}") from problem
+
+
+def _built(reference: str, name: str, make: Callable[[], nn.Module], seed: int) -> Source:
+    with seeded(child_seed(seed, "weights")):
+        module = make()
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "model"
+    return Source(reference, safe, module, (), trained=False)
+
+
+def _ready(source: Source, weights: Path | None, seed: int) -> Source:
+    """Give the network its weights, bake parametrizations in, and check that all is finite."""
+    module = source.module.eval().float()
+    if weights is not None:
+        load_weights(module, weights)
+    check_finite(source.reference, module)
+    if weights is None:
+        check_inputs(source)
+        warm_batch_norm(module, source.inputs, child_seed(seed, "warm"))
+    bake(module)
+    return replace(source, module=module.eval(), trained=weights is not None)
+
+
+def bake(module: nn.Module) -> None:
+    """Replace parametrized weights (spectral norm, masks) by what they come to, in place."""
+    for part in list(module.modules()):
+        for name in list(getattr(part, "parametrizations", ())):
+            parametrize.remove_parametrizations(part, name, leave_parametrized=True)
+
+
+def check_finite(reference: str, module: nn.Module) -> None:
+    """Refuse NaN and infinite weights by name.
+
+    Raises:
+        ModelError: with the first tensors that hold such values, and how many.
+    """
+    bad = [
+        f"{name} ({int((~torch.isfinite(tensor)).sum())} of {tensor.numel()})"
+        for name, tensor in (*module.named_parameters(), *module.named_buffers())
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
+    ]
+    if bad:
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        raise ModelError(f"{reference}: NaN or infinite values in {', '.join(bad[:3])}{more}")
+
+
+def _torchvision(name: str, arguments: dict[str, str]) -> nn.Module:
+    from torchvision import models
+
+    known = models.list_models()
+    if name not in known:
+        raise ModelError(
+            f"torchvision:{name}: torchvision has no such model.{suggestion(name, known)}"
+        )
+    options = {key: literal(value) for key, value in arguments.items()}
+    builder = models.get_model_builder(name)
+    if "weights_backbone" in builder.__annotations__:
+        options = {"weights_backbone": None, **options}
+    return _made(f"torchvision:{name}", lambda: builder(**{"weights": None, **options}))
+
+
+def _timm(name: str, arguments: dict[str, str]) -> nn.Module:
+    try:
+        import timm
+    except ImportError:
+        raise RuntimeUnavailableError(
+            f"timm:{name}: timm is not installed; pip install timm"
+        ) from None
+    if not timm.is_model(name):
+        known = timm.list_models()
+        raise ModelError(f"timm:{name}: timm has no such model.{suggestion(name, known)}")
+    options = {key: literal(value) for key, value in arguments.items()}
+    return _made(f"timm:{name}", lambda: timm.create_model(name, pretrained=False, **options))
+
+
+def _made(reference: str, make: Callable[[], Any]) -> nn.Module:
+    try:
+        module = make()
+    except Exception as problem:
+        raise ModelError(f"{reference}: cannot be built: {reason_of(problem)}") from problem
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{reference}: gave a {type(module).__name__}, not a torch.nn.Module")
+    return module
+
+
+def _from_file(
+    reference: str, arguments: dict[str, str], inputs: tuple[TensorSpec, ...], seed: int
+) -> Source:
+    path, colon, factory = reference.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        raise ModelError(
+            f"{reference}: expected path/to/file.py:factory, where factory() returns a torch.nn.Module"
+        )
+    if not inputs:
+        raise ModelError(
+            f"{reference}: its input is not known; give --input, such as --input 1x3x224x224"
+        )
+    name = f"{Path(path).stem}-{factory}"
+    source = _built(reference, name, lambda: call_factory(Path(path), factory, arguments), seed)
+    return replace(source, inputs=inputs)
+
+
+def _from_program(
+    reference: str, arguments: dict[str, str], weights: Path | None, inputs: tuple[TensorSpec, ...]
+) -> Source:
+    """Take a `torch.export` program as it is: weights, shapes and all."""
+    from mobilekit.runtime import program as programs
+
+    if arguments or weights is not None or inputs:
+        raise ModelError(
+            f"{reference}: a .pt2 program has its inputs and weights; --arg, --weights and --input"
+            " do not apply"
+        )
+    program = programs.load(Path(reference))
+    module = program.module
+    check_finite(reference, module)
+    return Source(
+        reference,
+        Path(reference).stem,
+        module,
+        program.inputs,
+        trained=True,
+        output_names=tuple(spec.name for spec in program.outputs),
+    )

@@ -1,0 +1,85 @@
+"""How a state dict comes into a network: never by unpickling objects."""
+
+import pickle as _pickle  # noqa: S403, TID251  only the name of its exception
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from mobilekit.core.errors import ModelError
+
+SHOWN = 3
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load a `.safetensors` file, or a `.pt`/`.pth` file that holds tensors only.
+
+    Raises:
+        ModelError: missing, truncated, pickled objects, or a state dict that does not fit; missing,
+            unexpected and mis-shaped entries are listed.
+    """
+    state = read_state(path)
+    own = module.state_dict()
+    missing = sorted(set(own) - set(state))
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    unexpected = sorted(set(state) - set(own))
+    shapes = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in state and own[name].shape != state[name].shape
+    ]
+    problems = [
+        f"{len(names)} {word}: {', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''}"
+        for word, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", shapes),
+        )
+        if names
+    ]
+    if problems:
+        raise ModelError(f"{path}: does not fit the network: {'; '.join(problems)}")
+    module.load_state_dict(state, strict=False)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from a file, or from the `state_dict` entry of a checkpoint.
+
+    Raises:
+        ModelError: missing, truncated, or of a form that would need unpickling.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file of weights")
+    content = _safetensors(path) if path.suffix == ".safetensors" else _checkpoint(path)
+    inner = content.get("state_dict", content) if isinstance(content, dict) else content
+    if not isinstance(inner, dict) or not all(isinstance(v, Tensor) for v in inner.values()):
+        raise ModelError(f"{path}: holds no state dict (name → tensor)")
+    if not inner:
+        raise ModelError(f"{path}: holds no tensors")
+    return {str(name): tensor for name, tensor in inner.items()}
+
+
+def _safetensors(path: Path) -> object:
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as problem:
+        raise ModelError(f"{path}: is no whole .safetensors file ({_first(problem)})") from problem
+
+
+def _checkpoint(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except _pickle.UnpicklingError as problem:
+        raise ModelError(
+            f"{path}: holds pickled objects, which may run code when loaded; save model.state_dict()"
+            " with safetensors.torch.save_file, and give that"
+        ) from problem
+    except Exception as problem:  # foreign bytes fail in any way
+        raise ModelError(f"{path}: is no whole PyTorch checkpoint ({_first(problem)})") from problem
+
+
+def _first(problem: BaseException) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0][:160]

@@ -1,0 +1,197 @@
+"""One export: load, trace, convert in processes of their own, verify, measure, write the artifact."""
+
+import contextlib
+import datetime
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mobilekit.core import artifact, files
+from mobilekit.core.artifact import Failure, Manifest
+from mobilekit.core.errors import ExportError, MobilekitError
+from mobilekit.core.reports import CostReport, DelegationReport
+from mobilekit.core.targets import Target, format_of
+from mobilekit.pipeline import samples
+from mobilekit.pipeline.delivering import Delivered, Material, deliver
+from mobilekit.pipeline.measuring import measure_artifact
+from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, Plan, resolve
+
+if TYPE_CHECKING:
+    from mobilekit.nets.sources import Source
+    from mobilekit.runtime.program import Program
+
+Progress = Callable[[str], None]
+REPORT = "report.html"
+_TOOLS = ("mobilekit", "torch", "coremltools", "litert-torch", "ai-edge-litert", "onnx", "onnxruntime")
+
+
+def export(request: ExportRequest, progress: Progress) -> tuple[Path, Manifest]:
+    """Export a network to every target; return the artifact's folder and its manifest.
+
+    The converters start in processes of their own at once and import while the network is built.
+    The artifact appears whole, in the place of a former one, or not at all.
+
+    Raises:
+        MobilekitError: a mistake of the user's, a machine that cannot, or no target delivered.
+    """
+    plan = resolve(request)
+    ready: Future[Material] = Future()
+    with _conversions(plan, ready) as conversions:
+        try:
+            progress(f"loading {request.reference}")
+            source = plan.load()
+            folder = request.out or DEFAULT_OUT / source.name
+            with files.replacing(folder) as fresh:
+                manifest = _fill(fresh, plan, source, (ready, conversions), progress)
+        except BaseException as problem:
+            if not ready.done():
+                ready.set_exception(problem)
+            raise
+    return folder, manifest
+
+
+def _fill(
+    fresh: Path,
+    plan: Plan,
+    source: "Source",
+    channel: "tuple[Future[Material], list[Future[Delivered | Failure]]]",
+    progress: Progress,
+) -> Manifest:
+    ready, conversions = channel
+    request = plan.request
+    program, base = _trace(fresh, plan, source, progress)
+    images = samples.choose_images(request.images, request.image_count, plan.seed)
+    inputs = samples.sample_inputs(
+        program.inputs, images, base.normalization, plan.seed, plan.targets
+    )
+    ready.set_result(
+        Material(fresh, program.inputs, program.outputs, inputs, base.normalization, base.labels, _metadata(request, base))
+    )
+    progress(f"converting to {', '.join(format_of(target) for target in plan.targets)}")
+    base = msgspec.structs.replace(
+        base, cost=_cost(program), verified_on=_provenance(inputs)
+    )
+    sets = samples.with_references(program, inputs, request.threads)
+    golden = samples.write_golden(fresh, sets)
+    notes = _overflow_notes(program, inputs, plan.targets)
+    outcomes = [conversion.result() for conversion in conversions]
+    delivered = [outcome for outcome in outcomes if isinstance(outcome, Delivered)]
+    failures = tuple(outcome for outcome in outcomes if isinstance(outcome, Failure))
+    if not delivered:
+        raise ExportError("; ".join(failure.reason for failure in failures))
+    progress("comparing the files with the network")
+    made = tuple(one.judged(program, sets, notes.get(format_of(one.target), ())) for one in delivered)
+    delegation: dict[str, DelegationReport] = {}
+    if request.runs:
+        progress("measuring on this machine")
+        made, delegation = measure_artifact(fresh, made, request)
+    manifest = msgspec.structs.replace(base, files=made, failures=failures, golden_sha256=golden)
+    _write(fresh, manifest, delegation)
+    return manifest
+
+
+def _trace(
+    fresh: Path, plan: Plan, source: "Source", progress: Progress
+) -> "tuple[Program, Manifest]":
+    from mobilekit.export.program import trace
+    from mobilekit.nets.sources import check_inputs
+    from mobilekit.runtime import program as programs
+
+    progress(f"tracing {source.name}")
+    check_inputs(source)
+    request = plan.request
+    normalization = request.normalization or source.normalization
+    program = trace(
+        source.module, source.inputs, normalization=normalization, output_names=source.output_names
+    )
+    programs.save(program, fresh / artifact.PROGRAM)
+    base = Manifest(
+        schema_version=artifact.SCHEMA_VERSION,
+        name=source.name,
+        source=request.reference,
+        trained=source.trained,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        inputs=program.inputs,
+        outputs=program.outputs,
+        cost=artifact.NO_COST,
+        files=(),
+        program_sha256=files.sha256(fresh / artifact.PROGRAM),
+        golden_sha256={},
+        verified_on="",
+        normalization=normalization,
+        labels=request.labels or source.labels,
+        colours=source.colours,
+        state=source.state,
+        recipe_digest=plan.recipe_digest,
+        tools=_tools(),
+    )
+    return program, base
+
+
+@contextlib.contextmanager
+def _conversions(
+    plan: Plan, ready: "Future[Material]"
+) -> "Iterator[list[Future[Delivered | Failure]]]":
+    """Start one conversion per target, as many at a time as there are cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ThreadPoolExecutor(max_workers=min(cores, len(plan.targets))) as pool:
+        yield [pool.submit(_attempt, target, ready, plan.request.debug) for target in plan.targets]
+
+
+def _attempt(
+    target: Target, ready: "Future[Material]", debug: bool
+) -> Delivered | Failure:
+    try:
+        return deliver(target, ready, debug=debug)
+    except MobilekitError as problem:
+        return Failure(target, str(problem), problem.exit_code)
+
+
+def _cost(program: "Program") -> CostReport:
+    from mobilekit.profile.cost import cost_of_program
+
+    return cost_of_program(program.exported)
+
+
+def _overflow_notes(
+    program: "Program", inputs: list[samples.InputSet], targets: tuple[Target, ...]
+) -> dict[str, tuple[str, ...]]:
+    """Say where float16 arithmetic would overflow on the inputs, for the formats that use it."""
+    if not any(format_of(target) == "coreml" and target.precision == "float16" for target in targets):
+        return {}
+    from mobilekit.export.preflight import overflowing
+
+    found = overflowing(program, [arrays for group in inputs for arrays in group.inputs])
+    return {"coreml": tuple(finding.text for finding in found)}
+
+
+def _metadata(request: ExportRequest, base: Manifest) -> dict[str, str]:
+    """Give what is written into each file: the user's words, and what identifies the network."""
+    identity = hashlib.sha256(msgspec.json.encode(base, order="sorted")).hexdigest()
+    trained = {} if base.trained else {"mobilekit.weights": "UNTRAINED"}
+    return {**request.metadata, "mobilekit.digest": identity, **trained}
+
+
+def _provenance(inputs: list[samples.InputSet]) -> str:
+    return "; ".join(f"{len(group.inputs)} × {group.provenance}" for group in inputs)
+
+
+def _tools() -> dict[str, str]:
+    found = {}
+    for name in _TOOLS:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _write(fresh: Path, manifest: Manifest, delegation: dict[str, DelegationReport]) -> None:
+    from mobilekit.report import page
+
+    artifact.write_manifest(fresh, manifest)
+    files.write_text(fresh / REPORT, page.render(manifest, delegation))

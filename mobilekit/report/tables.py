@@ -1,0 +1,174 @@
+"""Rows for the tables that commands print."""
+
+from collections.abc import Sequence
+
+from mobilekit.core.artifact import Manifest
+from mobilekit.core.reports import CostReport, DelegationReport, LatencyReport, ParityReport
+from mobilekit.core.targets import format_of
+from mobilekit.report import words
+
+Row = dict[str, str]
+
+EXPORT_COLUMNS = (
+    "format", "precision", "size", "parameters", "MACs", "SQNR", "agreement", "host ms", "verdict",
+)  # fmt: skip
+PARITY_COLUMNS = (
+    "file", "runtime", "inputs", "output", "max |error|", "relative L2", "SQNR", "at least",
+    "cosine", "agreement", "not finite", "verdict",
+)  # fmt: skip
+LATENCY_COLUMNS = (
+    "file", "runtime", "threads", "runs", "min ms", "median ms", "p90 ms", "p99 ms", "first ms",
+    "load ms", "load average",
+)  # fmt: skip
+OPERATOR_COLUMNS = ("operator", "where", "count", "ms", "share")
+LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "MACs")
+FILE_COLUMNS = ("operator", "count")
+
+
+def export_rows(manifest: Manifest) -> list[Row]:
+    """Return one row per file that was made, and one per target that failed."""
+    rows = []
+    for file in manifest.files:
+        worst = file.parity.worst
+        rows.append(
+            {
+                "format": format_of(file.target),
+                "precision": file.target.precision,
+                "size": words.size(file.size_bytes),
+                "parameters": words.count(manifest.cost.params),
+                "MACs": words.count(manifest.cost.macs),
+                "SQNR": words.decibels(worst.sqnr_db) if worst else words.NONE,
+                "agreement": words.share(overall_agreement(file.parity)),
+                "host ms": words.milliseconds(file.latency.median_ms) if file.latency else words.NONE,
+                "verdict": file.parity.verdict,
+            }
+        )
+    for failure in manifest.failures:
+        blank = dict.fromkeys(EXPORT_COLUMNS, words.NONE)
+        rows.append(
+            blank
+            | {
+                "format": format_of(failure.target),
+                "precision": failure.target.precision,
+                "verdict": "fail: not converted",
+            }
+        )
+    return rows
+
+
+def overall_agreement(report: ParityReport) -> float | None:
+    """Return the share of decided positions that agree, over all sets and outputs."""
+    rows = [row for group in report.sets for row in group.outputs]
+    decided = sum(row.decided for row in rows)
+    return sum(row.agreed for row in rows) / decided if decided else None
+
+
+def parity_rows(reports: Sequence[ParityReport]) -> list[Row]:
+    """Return one row per file, set of inputs and output."""
+    return [
+        {
+            "file": report.file,
+            "runtime": report.runtime,
+            "inputs": f"{group.samples} × {group.inputs}",
+            "output": row.output,
+            "max |error|": f"{row.max_abs_error:.2e}",
+            "relative L2": f"{row.relative_l2:.2e}",
+            "SQNR": words.decibels(row.sqnr_db),
+            "at least": words.decibels(group.least_sqnr_db),
+            "cosine": f"{row.cosine:.7f}",
+            "agreement": words.share(row.agreement),
+            "not finite": str(row.non_finite),
+            "verdict": report.verdict,
+        }
+        for report in reports
+        for group in report.sets
+        for row in group.outputs
+    ]
+
+
+def latency_rows(reports: Sequence[LatencyReport]) -> list[Row]:
+    """Return one row per file."""
+    return [
+        {
+            "file": report.file,
+            "runtime": report.runtime,
+            "threads": str(report.threads),
+            "runs": str(len(report.samples_ns)),
+            "min ms": words.milliseconds(report.min_ms),
+            "median ms": words.milliseconds(report.median_ms),
+            "p90 ms": words.milliseconds(report.percentile_ms(90)),
+            "p99 ms": words.milliseconds(report.percentile_ms(99)),
+            "first ms": words.milliseconds(report.first_run_ns / 1e6),
+            "load ms": words.milliseconds(report.load_ns / 1e6),
+            "load average": f"{report.load_average:.2f}",
+        }
+        for report in reports
+    ]
+
+
+def operator_rows(report: DelegationReport) -> list[Row]:
+    """Return one row per operator type and place, the costliest first."""
+    total = sum(operator.mean_ns for operator in report.operators) or 1
+    groups: dict[tuple[str, bool], list[int]] = {}
+    for operator in report.operators:
+        groups.setdefault((operator.operator, operator.delegated), []).append(operator.mean_ns)
+    ordered = sorted(groups.items(), key=lambda item: -sum(item[1]))
+    return [
+        {
+            "operator": kind,
+            "where": report.backend if delegated else "built-in kernel",
+            "count": str(len(times)),
+            "ms": f"{sum(times) / 1e6:.3f}",
+            "share": words.share(sum(times) / total),
+        }
+        for (kind, delegated), times in ordered
+    ]
+
+
+def delegation_note(report: DelegationReport) -> str:
+    """Say which operators fell out of the back end, and what they cost."""
+    if not report.fallen:
+        return f"All {report.delegated} operators run in {report.backend}."
+    kinds = ", ".join(sorted(set(report.fallen)))
+    return (
+        f"{len(report.fallen)} of {len(report.operators)} operators fell out of {report.backend}"
+        f" ({kinds}) and take {words.share(report.fallen_share)} of the time."
+    )
+
+
+def layer_rows(cost: CostReport) -> list[Row]:
+    """Return one row per layer."""
+    return [
+        {
+            "layer": layer.name,
+            "operator": layer.operator,
+            "output": "×".join(map(str, layer.output_shape)),
+            "parameters": f"{layer.params:,}",
+            "MACs": f"{layer.macs:,}",
+        }
+        for layer in cost.layers
+    ]
+
+
+def cost_note(cost: CostReport) -> str:
+    """Sum a network's cost up in words."""
+    note = (
+        f"{cost.params:,} parameters ({cost.params_trainable:,} trainable, {cost.params_nonzero:,} not"
+        f" zero, {cost.params_with_buffers:,} with buffers); {cost.macs:,} MACs; peak activation"
+        f" {words.size(cost.peak_activation_bytes)}."
+    )
+    if cost.not_counted:
+        listed = ", ".join(f"{name} × {times}" for name, times in cost.not_counted.items())
+        note += f" Operators whose MACs are not counted: {listed}."
+    return note
+
+
+def file_rows(operators: dict[str, int]) -> list[Row]:
+    """Return one row per operator type of a file."""
+    return [{"operator": kind, "count": str(times)} for kind, times in operators.items()]
+
+
+def weights_note(size_bytes: int, parameters: int, weight_bytes: dict[str, int]) -> str:
+    """Sum a file's contents up in words."""
+    kinds = ", ".join(f"{words.size(size)} as {kind}" for kind, size in weight_bytes.items())
+    return f"{words.size(size_bytes)}; {parameters:,} stored values: {kinds or 'none'}."

@@ -1,0 +1,129 @@
+"""The border between training code and converters: a `torch.export` program with named ends."""
+
+import functools
+import io
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import torch
+
+from mobilekit.core import files
+from mobilekit.core.errors import ArtifactError
+from mobilekit.core.tensors import TensorSpec, guess_layout
+from mobilekit.runtime.arrays import check_arrays
+
+if TYPE_CHECKING:
+    from mobilekit.core.tensors import Arrays
+
+SPECS = "mobilekit.json"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program whose inputs are positional, and whose outputs are a flat tuple, in spec order."""
+
+    exported: torch.export.ExportedProgram
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @functools.cached_property
+    def module(self) -> torch.nn.Module:
+        """The program as a module: positional tensors in, a tuple of tensors out."""
+        return self.exported.module()
+
+
+def save(program: Program, path: Path) -> None:
+    """Write a program with its specs, atomically."""
+    specs = {"inputs": program.inputs, "outputs": program.outputs}
+    buffer = io.BytesIO()
+    text = msgspec.json.encode(specs).decode()
+    torch.export.save(program.exported, buffer, extra_files={SPECS: text})
+    files.write_bytes(path, buffer.getvalue())
+
+
+def load(path: Path) -> Program:
+    """Read a program; one without specs of ours gets them from its example inputs.
+
+    Raises:
+        ArtifactError: missing, truncated, or no `torch.export` program.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path}: no such file")
+    extra = {SPECS: ""}
+    quiet = logging.getLogger("torch.export")
+    level = quiet.level
+    quiet.setLevel(logging.CRITICAL)
+    try:
+        exported = torch.export.load(path, extra_files=extra)
+    except Exception as problem:
+        words = " ".join(str(problem).split())[:160]
+        raise ArtifactError(
+            f"{path}: is no whole torch.export program ({type(problem).__name__}: {words})"
+        ) from problem
+    finally:
+        quiet.setLevel(level)
+    if extra[SPECS]:
+        specs = json.loads(extra[SPECS])
+        inputs, outputs = (
+            msgspec.convert(specs[side], tuple[TensorSpec, ...]) for side in ("inputs", "outputs")
+        )
+        return Program(exported, inputs, outputs)
+    return foreign(path, exported)
+
+
+def foreign(path: Path, exported: torch.export.ExportedProgram) -> Program:
+    """Describe somebody else's program by its own graph.
+
+    Raises:
+        ArtifactError: symbolic shapes, or inputs or outputs that are no tensors.
+    """
+    signature = exported.graph_signature
+    values = {node.name: node.meta.get("val") for node in exported.graph.nodes}
+    inputs = tuple(_spec(path, name, values.get(name)) for name in signature.user_inputs)
+    outputs = tuple(
+        _spec(path, "output" if not index else f"output_{index}", values.get(name))  # type: ignore[arg-type]
+        for index, name in enumerate(signature.user_outputs)
+    )
+    return Program(exported, inputs, outputs)
+
+
+def run(program: Program, arrays: "Arrays", threads: int = 1) -> "Arrays":
+    """Run the program on arrays in the layout of its specs.
+
+    Raises:
+        DataError: an input is missing, or of another shape or type.
+    """
+    check_arrays(program.inputs, arrays)
+    values = [torch.from_numpy(arrays[spec.name]) for spec in program.inputs]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.no_grad():
+            results = flat(program.module(*values))
+    finally:
+        torch.set_num_threads(before)
+    return {
+        spec.name: value.numpy() for spec, value in zip(program.outputs, results, strict=True)
+    }
+
+
+def flat(value: Any) -> tuple[torch.Tensor, ...]:
+    """Return the tensors of a possibly nested output, in order."""
+    leaves, _ = torch.utils._pytree.tree_flatten(value)  # noqa: SLF001
+    return tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
+
+
+def _spec(path: Path, name: str, value: object) -> TensorSpec:
+    if not isinstance(value, torch.Tensor):
+        raise ArtifactError(f"{path}: {name} is no tensor; only tensors can be exported")
+    if not all(isinstance(size, int) for size in value.shape):
+        raise ArtifactError(
+            f"{path}: {name} has a symbolic shape {list(value.shape)}; export it with fixed shapes"
+        )
+    shape = tuple(int(size) for size in value.shape)
+    dtype = str(value.dtype).removeprefix("torch.")
+    return TensorSpec(name, shape, dtype, guess_layout(shape, dtype))

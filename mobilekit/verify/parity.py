@@ -1,0 +1,162 @@
+"""The comparison of a file's outputs with the network's, and the verdict on it."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mobilekit.core.reports import InputSetParity, OutputParity, ParityReport, Verdict
+from mobilekit.core.targets import Target, format_of
+from mobilekit.verify.tolerance import FACTOR, decibels, greatest_relative_l2
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mobilekit.core.tensors import Array, Arrays
+
+    Values = npt.NDArray[np.float64]
+
+MARGIN_DEVIATIONS = 6.0
+"""A position is decided where the margin exceeds this many times the error's allowed RMS."""
+
+
+def judge(
+    file: str,
+    target: Target,
+    runtime: str,
+    sets: "list[tuple[str, list[Arrays], list[Arrays]]]",
+    own: Callable[[int], dict[str, float]] | None = None,
+) -> ParityReport:
+    """Compare a file's outputs with the network's over sets of inputs.
+
+    Args:
+        file: name of the file.
+        target: what it was exported as; picks the bound.
+        runtime: what ran it.
+        sets: name, the network's outputs per sample, the file's outputs per sample; the latter in
+            the network's order of axes.
+        own: gives, for the index of a set, the relative error that PyTorch itself has per output at
+            the target's precision; asked only where the table's bound is missed.
+
+    Returns:
+        `pass` when every output of every set is within the bound and finite, else `fail` with the
+        first reason.
+    """
+    rows, reason = [], ""
+    for index, (name, references, actual) in enumerate(sets):
+        misfit = _misfit(references, actual)
+        if misfit:
+            reason = reason or f"on {name}: {misfit}"
+            continue
+        bound = greatest_relative_l2(target)
+        outputs = _compared(references, actual, bound)
+        if own is not None and _missed(outputs, bound):
+            errors = own(index)
+            bound = max(bound, FACTOR[target.precision] * max(errors.values(), default=0.0))
+            outputs = _compared(references, actual, bound)
+        least = decibels(bound)
+        rows.append(InputSetParity(name, len(references), outputs, least))
+        reason = reason or _reason(name, outputs, least)
+    verdict: Verdict = "fail" if reason else "pass"
+    return ParityReport(
+        file, format_of(target), target.precision, runtime, verdict, reason, tuple(rows)
+    )
+
+
+def _compared(
+    references: "list[Arrays]", actual: "list[Arrays]", bound: float
+) -> tuple[OutputParity, ...]:
+    return tuple(
+        compare(key, [r[key] for r in references], [a[key] for a in actual], bound)
+        for key in references[0]
+    )
+
+
+def _missed(outputs: tuple[OutputParity, ...], bound: float) -> bool:
+    return any(
+        not row.non_finite and (row.relative_l2 > bound or row.agreed < row.decided)
+        for row in outputs
+    )
+
+
+def compare(
+    output: str, references: "list[Array]", actual: "list[Array]", bound: float
+) -> OutputParity:
+    """Accumulate the differences of one output over all samples.
+
+    Values that are not finite in the reference are expected to be the same in the file; they count
+    as non-finite when they are not, and never enter the energies.
+
+    Args:
+        output: its name.
+        references: the network's values, one array per sample.
+        actual: the file's values, of the same shapes.
+        bound: greatest relative L2 error, from which the margin of a decided position follows.
+    """
+    import numpy as np
+
+    signal = error = product = energy = worst = peak = 0.0
+    non_finite = elements = decided = agreed = 0
+    for reference_, actual_ in zip(references, actual, strict=True):
+        first, second = reference_.astype(np.float64), actual_.astype(np.float64)
+        finite = np.isfinite(first) & np.isfinite(second)
+        same = (first == second) | (np.isnan(first) & np.isnan(second))
+        non_finite += int((~finite & ~same).sum())
+        elements += first.size
+        x, y = first[finite], second[finite]
+        difference = y - x
+        signal += float(x @ x)
+        error += float(difference @ difference)
+        product += float(x @ y)
+        energy += float(y @ y)
+        worst = max(worst, float(np.abs(difference).max(initial=0.0)))
+        peak = max(peak, float(np.abs(x).max(initial=0.0)))
+        counts = agreement(first, second, bound)
+        decided, agreed = decided + counts[0], agreed + counts[1]
+    return OutputParity(
+        output, elements, signal, error, product, energy, worst, peak, non_finite, decided, agreed
+    )
+
+
+def agreement(reference: "Values", actual: "Values", bound: float) -> tuple[int, int]:
+    """Count the positions whose class is decided, and those on which both name the same class.
+
+    Classes lie along axis 1 of [N, C] and [N, C, H, W]. A position is decided where the margin
+    between the reference's two largest values exceeds six times the RMS error that the bound
+    allows, so that near-ties decide nothing.
+    """
+    import numpy as np
+
+    if reference.ndim not in {2, 4} or reference.shape[1] < 2 or not np.isfinite(reference).all():
+        return 0, 0
+    two = np.partition(reference, -2, axis=1)
+    margin = two[:, -1] - two[:, -2]
+    allowed = bound * math.sqrt(float(np.mean(reference**2)))
+    decided = margin > MARGIN_DEVIATIONS * allowed
+    same = reference.argmax(axis=1) == actual.argmax(axis=1)
+    return int(decided.sum()), int((decided & same).sum())
+
+
+def _misfit(references: "list[Arrays]", actual: "list[Arrays]") -> str:
+    """Say which output is missing or of another shape."""
+    for reference, found in zip(references, actual, strict=True):
+        for key, value in reference.items():
+            if key not in found:
+                return f"the file gives no output {key!r} (it gives {', '.join(sorted(found))})"
+            if found[key].shape != value.shape:
+                return f"{key}: shape {list(found[key].shape)} instead of {list(value.shape)}"
+    return ""
+
+
+def _reason(name: str, outputs: tuple[OutputParity, ...], least: float) -> str:
+    for row in outputs:
+        if row.non_finite:
+            return f"on {name}: {row.output}: {row.non_finite} values are not finite"
+        if row.sqnr_db < least:
+            return f"on {name}: {row.output}: {row.sqnr_db:.1f} dB, less than {least:.0f} dB"
+        if row.agreed < row.decided:
+            return (
+                f"on {name}: {row.output}: {row.decided - row.agreed} of {row.decided} decided"
+                " positions name another class"
+            )
+    return ""

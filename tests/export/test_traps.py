@@ -1,0 +1,235 @@
+"""Each known trap springs without the pre-flight, and does not with it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mobilekit.core.errors import ArtifactError, ExportError
+from mobilekit.core.targets import CoremlTarget, OnnxTarget, Target, TfliteTarget, format_of
+from mobilekit.core.tensors import TensorSpec
+from mobilekit.export.preflight import find_traps, rules
+from mobilekit.export.program import trace
+from mobilekit.export.traps import TRAPS
+
+COREML = CoremlTarget(precision="float32")
+TFLITE = TfliteTarget()
+PLAIN = TensorSpec("x", (1, 4, 13, 11))
+Net = Callable[[torch.Tensor], Any]
+
+
+def _resize(**options: Any) -> Net:
+    return lambda x: functional.interpolate(x, **options)
+
+
+WRONG: dict[str, tuple[str, Target, Net]] = {
+    "antialias-coreml": (
+        "antialiased-resize", COREML, _resize(size=(7, 6), mode="bilinear", antialias=True),
+    ),
+    "gelu-tanh-coreml": (
+        "gelu-tanh", COREML, lambda x: functional.gelu(3 * x, approximate="tanh"),
+    ),
+    "nearest-up-tflite": ("fractional-nearest", TFLITE, _resize(size=(20, 17), mode="nearest")),
+    "nearest-down-tflite": ("fractional-nearest", TFLITE, _resize(size=(7, 5), mode="nearest")),
+    "nearest-factor-tflite": (
+        "fractional-nearest", TFLITE, _resize(scale_factor=1.5, mode="nearest"),
+    ),
+}  # fmt: skip
+"""Nets whose file, made without the guard, computes something else: trap, target, net."""
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_silent_trap_gives_wrong_values_without_the_guard_and_right_ones_with_it(
+    name: str, apply: Any, roundtrip: Any, float32_bar: float
+) -> None:
+    trap, target, function = WRONG[name]
+    bare = roundtrip(apply(function), (PLAIN,), target, guarded=False)
+    assert bare.relative_l2 > 10 * float32_bar
+    assert bare.converted.notes == ()
+    guarded = roundtrip(apply(function), (PLAIN,), target)
+    assert guarded.relative_l2 <= float32_bar
+    assert [note.partition(":")[0] for note in guarded.converted.notes] == [trap]
+
+
+FAILING: dict[str, tuple[str, Target, nn.Module | Net]] = {
+    "bicubic-coreml": ("bicubic-resize", COREML, _resize(size=(20, 17), mode="bicubic")),
+    "bicubic-corners-coreml": (
+        "bicubic-resize", COREML, _resize(scale_factor=1.7, mode="bicubic", align_corners=True),
+    ),
+    "antialias-bicubic-coreml": (
+        "antialiased-resize", COREML, _resize(size=(7, 6), mode="bicubic", antialias=True),
+    ),
+    "antialias-tflite": (
+        "antialiased-resize", TFLITE, _resize(size=(7, 6), mode="bilinear", antialias=True),
+    ),
+    "antialias-bicubic-tflite": (
+        "antialiased-resize", TFLITE, _resize(size=(7, 6), mode="bicubic", antialias=True),
+    ),
+    "nearest-exact-coreml": (
+        "fractional-nearest", COREML, _resize(size=(20, 17), mode="nearest-exact"),
+    ),
+    "celu-coreml": ("celu", COREML, lambda x: functional.celu(x, alpha=0.7)),
+    "shuffle-coreml": ("channel-shuffle", COREML, nn.ChannelShuffle(2)),
+    "circular-coreml": (
+        "circular-pad", COREML, lambda x: functional.pad(x, (1, 2, 3, 0), mode="circular"),
+    ),
+    "transposed-tflite": (
+        "transposed-convolution", TFLITE, nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1),
+    ),
+    "transposed-output-padding-tflite": (
+        "transposed-convolution", TFLITE,
+        nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1),
+    ),
+    "adaptive-max-tflite": ("adaptive-max-pool", TFLITE, nn.AdaptiveMaxPool2d((5, 4))),
+}  # fmt: skip
+"""Nets that the bare converter refuses, or makes a file of that does not load."""
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_an_operator_that_a_converter_lacks_is_rewritten(
+    name: str, apply: Any, roundtrip: Any, float32_bar: float
+) -> None:
+    trap, target, function = FAILING[name]
+    net = function if isinstance(function, nn.Module) else apply(function)
+    with pytest.raises((ExportError, ArtifactError)):
+        roundtrip(net, (PLAIN,), target, guarded=False)
+    guarded = roundtrip(net, (PLAIN,), target)
+    assert guarded.relative_l2 <= float32_bar
+    assert [note.partition(":")[0] for note in guarded.converted.notes] == [trap]
+
+
+UNTOUCHED: dict[str, tuple[Target, nn.Module | Net]] = {
+    "nearest-whole": (TFLITE, _resize(scale_factor=2, mode="nearest")),
+    "bilinear": (TFLITE, _resize(size=(20, 17), mode="bilinear")),
+    "gelu": (COREML, functional.gelu),
+    "zero-pad": (COREML, lambda x: functional.pad(x, (1, 2, 3, 0))),
+    "transposed-k4s2p1": (TFLITE, nn.ConvTranspose2d(4, 3, 4, stride=2, padding=1)),
+    "transposed-k2s2": (TFLITE, nn.ConvTranspose2d(4, 3, 2, stride=2)),
+    "transposed-coreml": (COREML, nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1)),
+    "bicubic-tflite": (TFLITE, _resize(size=(20, 17), mode="bicubic")),
+}
+
+
+@pytest.mark.parametrize("name", UNTOUCHED)
+def test_what_converts_well_is_left_alone_and_right(
+    name: str, apply: Any, roundtrip: Any, float32_bar: float
+) -> None:
+    target, function = UNTOUCHED[name]
+    net = function if isinstance(function, nn.Module) else apply(function)
+    trip = roundtrip(net, (PLAIN,), target)
+    assert trip.converted.notes == ()
+    assert trip.relative_l2 <= float32_bar
+
+
+REFUSED: dict[str, tuple[str, Target, Net, str]] = {
+    "sort": ("sort", TFLITE, lambda x: torch.sort(x, dim=-1)[0], "no sort"),
+    "argsort": ("sort", TFLITE, lambda x: torch.argsort(x, dim=-1), "no sort"),
+    "topk-100": (
+        "topk", TFLITE, lambda x: torch.topk(x.flatten(), 100)[0], "64 is the most",
+    ),
+    "fft-coreml": ("fft", COREML, lambda x: torch.fft.fft2(x).abs(), "Fourier"),
+    "fft-tflite": ("fft", TFLITE, lambda x: torch.fft.rfft(x).abs(), "Fourier"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_exact_form_is_refused_in_one_line_with_its_place(
+    name: str, apply: Any, roundtrip: Any
+) -> None:
+    trap, target, function, words = REFUSED[name]
+    net = nn.Sequential()
+    net.add_module("inner", apply(function))
+    with pytest.raises(ExportError) as raised:
+        roundtrip(net, (PLAIN,), target)
+    line = str(raised.value)
+    assert line.startswith(f"{format_of(target)}: {trap}: ")
+    assert words in line
+    assert "inner" in line
+    assert "test_traps.py:" in line
+    assert "\n" not in line
+
+
+def test_a_sort_converts_bare_to_a_file_that_the_interpreter_cannot_load(
+    apply: Any, roundtrip: Any
+) -> None:
+    with pytest.raises(ArtifactError, match="STABLEHLO_SORT"):
+        roundtrip(apply(lambda x: torch.sort(x, dim=-1)[0]), (PLAIN,), TFLITE, guarded=False)
+
+
+@pytest.mark.parametrize("target", [COREML, TFLITE, OnnxTarget()])
+def test_detection_post_processing_is_refused_with_the_way_out(
+    target: Target, roundtrip: Any
+) -> None:
+    from torchvision.ops import roi_align
+
+    class Detector(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            boxes = torch.zeros(2, 5) + x.mean()
+            return roi_align(x, boxes, output_size=(2, 2))
+
+    with pytest.raises(ExportError, match="export backbone and heads"):
+        roundtrip(Detector(), (PLAIN,), target)
+
+
+@pytest.mark.parametrize(("k", "axis"), [(1, -1), (3, 1), (5, 2)])
+@pytest.mark.parametrize("largest", [True, False])
+def test_topk_gives_values_and_positions_in_order(
+    k: int, axis: int, largest: bool, apply: Any, roundtrip: Any
+) -> None:
+    net = apply(lambda x: torch.topk(x, min(k, x.shape[axis]), dim=axis, largest=largest))
+    trip = roundtrip(net, (PLAIN,), TFLITE)
+    for name, reference in trip.references.items():
+        assert (trip.outputs[name] == reference).all(), name
+
+
+def test_every_rule_is_in_the_table_and_every_rewritten_trap_has_a_rule() -> None:
+    known = {trap.name: trap for trap in TRAPS}
+    ruled = {rule.trap for group in rules().values() for rule in group}
+    assert ruled <= set(known)
+    elsewhere = {"alias"}  # removed after decomposition, by the converter's own module
+    for trap in TRAPS:
+        if trap.action in {"rewritten", "refused"}:
+            assert trap.name in ruled | elsewhere, trap.name
+    for group in rules().values():
+        for rule in group:
+            assert rule.formats <= set(known[rule.trap].formats), rule.trap
+
+
+def test_finding_traps_changes_nothing_and_names_the_place(apply: Any) -> None:
+    net = nn.Sequential(nn.Conv2d(4, 4, 1))
+    net.add_module("tail", apply(WRONG["gelu-tanh-coreml"][2]))
+    program = trace(net.eval(), (PLAIN,))
+    before = str(program.exported.graph)
+    (finding,) = find_traps(program, COREML)
+    assert (finding.trap, finding.action) == ("gelu-tanh", "rewritten")
+    assert finding.operator == "aten.gelu"
+    assert finding.module == "tail"
+    assert finding.source.startswith("test_traps.py:")
+    assert str(program.exported.graph) == before
+    assert find_traps(program, TFLITE) == ()
+
+
+def test_several_of_a_kind_are_one_note(apply: Any, roundtrip: Any, float32_bar: float) -> None:
+    net = nn.Sequential(*[nn.GELU(approximate="tanh") for _ in range(3)])
+    trip = roundtrip(net, (PLAIN,), COREML)
+    (note,) = trip.converted.notes
+    assert note.endswith("(and 2 more)")
+    assert trip.relative_l2 <= float32_bar
+
+
+def test_alias_nodes_do_not_stop_core_ml(apply: Any, roundtrip: Any, float32_bar: float) -> None:
+    net = apply(lambda x: torch.ops.aten.alias(x) * 2)
+    assert roundtrip(net, (PLAIN,), COREML).relative_l2 <= float32_bar
+
+
+def test_flatten_converts_with_a_fixed_batch_in_lite_rt_and_a_free_one_in_onnx(
+    roundtrip: Any, float32_bar: float
+) -> None:
+    net = nn.Sequential(nn.Conv2d(4, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(1), nn.Linear(2, 3))
+    for target in (TFLITE, OnnxTarget()):
+        trip = roundtrip(net, (PLAIN,), target)
+        assert trip.relative_l2 <= float32_bar
+        assert trip.converted.notes == ()
