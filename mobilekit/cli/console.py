@@ -1,19 +1,19 @@
 """What a person or a program sees: the result on stdout, everything else on stderr."""
 
 import contextlib
-import json
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-
-import msgspec
 
 Progress = Callable[[str], None]
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON on stdout; numbers are finite by construction."""
+    import json
+
+    import msgspec
+
     text = json.dumps(msgspec.to_builtins(value), indent=2, allow_nan=False)
     sys.stdout.write(text + "\n")
 
@@ -49,6 +49,8 @@ def warn(text: str) -> None:
 
 def set_up_logging(*, debug: bool) -> None:
     """Send the library's log to stderr: warnings, or everything with `--debug`."""
+    import logging
+
     logger = logging.getLogger("mobilekit")
     logger.handlers[:] = [logging.StreamHandler(sys.stderr)]
     logger.setLevel(logging.DEBUG if debug else logging.WARNING)

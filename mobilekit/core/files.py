@@ -1,7 +1,6 @@
 """How a file or a folder comes to be: whole, or not at all."""
 
 import contextlib
-import ctypes
 import errno
 import hashlib
 import os
@@ -127,6 +126,8 @@ def _swap(fresh: Path, folder: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Exchange two paths atomically; False where the system cannot."""
+    import ctypes
+
     libc = ctypes.CDLL(None, use_errno=True)
     names = os.fsencode(one), os.fsencode(other)
     if sys.platform == "linux" and hasattr(libc, "renameat2"):

@@ -1,6 +1,7 @@
 """Program → ONNX, by the dynamo exporter."""
 
 import contextlib
+import inspect
 import io
 import time
 import warnings
@@ -16,8 +17,6 @@ from mobilekit.export.chatter import captured, telling
 from mobilekit.export.converted import Converted
 from mobilekit.export.preflight import operator_at, rewrite
 from mobilekit.runtime.program import Program
-
-MOST_BATCH = 1024
 
 
 def preload() -> None:
@@ -47,17 +46,13 @@ def convert(
     preload()
     started = time.monotonic()
     rewritten, notes = rewrite(program, target)
+    if target.dynamic_batch and not has_free_batch(program):
+        notes = (*notes, "the batch size is fixed: the network's graph depends on it")
     with captured("torch.onnx", "onnxscript", "onnx_ir") as lines:
-        found: Any = None
-        if target.dynamic_batch:
-            found = _dynamic(rewritten)
-            if found is None:
-                notes = (*notes, "the batch size is fixed: the network's graph depends on it")
-        if found is None:
-            try:
-                found = _exported(rewritten, rewritten.exported, None)
-            except Exception as problem:
-                raise ExportError(f"onnx: {operator_at(program, problem)}") from problem
+        try:
+            found = _exported(rewritten)
+        except Exception as problem:
+            raise ExportError(f"onnx: {operator_at(program, problem)}") from problem
     model = found.model_proto
     for key, value in {**metadata, "labels": "\n".join(labels)}.items():
         if value:
@@ -69,38 +64,20 @@ def convert(
     )
 
 
-def _dynamic(program: Program) -> Any:
-    """Export with a symbolic batch; None where the graph does not allow it.
-
-    The shape of the outputs is checked too: a batch baked into a reshape would go unseen.
-    """
-    if any(not spec.shape or spec.shape[0] != 1 for spec in program.inputs):
-        return None
-    examples = tuple(
-        torch.zeros((2, *spec.shape[1:]), dtype=getattr(torch, spec.dtype))
-        for spec in program.inputs
+def has_free_batch(program: Program) -> bool:
+    """Say whether the program was traced with a symbolic first dimension."""
+    names = set(program.exported.graph_signature.user_inputs)
+    return any(
+        node.name in names and not isinstance(node.meta["val"].shape[0], int)
+        for node in program.exported.graph.nodes
+        if node.op == "placeholder" and node.meta["val"].dim()
     )
-    batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
-    shapes = tuple({0: batch} for _ in program.inputs)
-    try:
-        exported = torch.export.export(program.module, examples, dynamic_shapes=(shapes,) if _variadic(program) else shapes, strict=False)
-        return _exported(program, exported, shapes)
-    except Exception:  # noqa: BLE001  any refusal means the same: the batch is not free
-        return None
 
 
-def _variadic(program: Program) -> bool:
-    import inspect
-
-    kinds = [p.kind for p in inspect.signature(program.module.forward).parameters.values()]
-    return inspect.Parameter.VAR_POSITIONAL in kinds
-
-
-def _exported(program: Program, exported: Any, shapes: Any) -> Any:
-    del shapes
+def _exported(program: Program) -> Any:
     with contextlib.redirect_stdout(io.StringIO()):
         return torch.onnx.export(
-            exported,
+            program.exported,
             (),
             dynamo=True,
             input_names=[spec.name for spec in program.inputs],

@@ -14,6 +14,8 @@ from mobilekit.core.errors import ModelError
 from mobilekit.core.tensors import TensorSpec, guess_layout
 from mobilekit.runtime.program import Program
 
+MOST_BATCH = 1024
+
 
 def trace(
     module: nn.Module,
@@ -21,6 +23,7 @@ def trace(
     *,
     normalization: Normalization | None = None,
     output_names: tuple[str, ...] = (),
+    free_batch: bool = False,
 ) -> Program:
     """Export `module` with `torch.export`, for inputs of exactly these shapes.
 
@@ -30,6 +33,7 @@ def trace(
         normalization: `(pixel * scale - mean) / std` for the first input.
         output_names: in the order of the outputs; by default the keys of a dictionary, the fields
             of a named tuple or dataclass, else `output`, `output_1`, …
+        free_batch: the first axis of every input may have any size from 1 to 1024.
 
     Raises:
         ModelError: control flow that depends on data, outputs that are no tensors, statistics
@@ -40,7 +44,12 @@ def trace(
     with _inference(wrapped), torch.no_grad():
         results = wrapped(*examples)
         try:
-            exported = torch.export.export(wrapped, examples, strict=False)
+            exported = torch.export.export(
+                wrapped,
+                *_doubled(examples, free_batch=free_batch),
+                dynamic_shapes=_free(examples) if free_batch else None,
+                strict=False,
+            )
         except Exception as problem:
             raise ModelError(_explain(problem)) from problem
     names = _output_names(wrapped.names, output_names, len(results))
@@ -49,6 +58,26 @@ def trace(
         for name, value in zip(names, results, strict=True)
     )
     return Program(exported, inputs, outputs)
+
+
+def _doubled(
+    examples: tuple[Tensor, ...], *, free_batch: bool
+) -> tuple[tuple[Tensor, ...]]:
+    """Return the examples, with a batch of 2 where it is to be free: 1 would be taken as fixed.
+
+    Raises:
+        ModelError: an input without a batch of 1.
+    """
+    if not free_batch:
+        return (examples,)
+    if any(not value.dim() or value.shape[0] != 1 for value in examples):
+        raise ModelError("a free batch needs inputs whose first axis is 1")
+    return (tuple(torch.cat([value, value]) for value in examples),)
+
+
+def _free(examples: tuple[Tensor, ...]) -> dict[str, Any]:
+    batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
+    return {"inputs": tuple({0: batch} for _ in examples)}
 
 
 class Ends(nn.Module):

@@ -69,8 +69,8 @@ TRAPS: tuple[Trap, ...] = (
     ),
     Trap(
         "topk", ("tflite",), "rewritten",
-        "converts to an operator that the LiteRT interpreter cannot load. Repeated arg-max up to k = 64,"
-        " refused beyond.",
+        "without its positions it converts to a sort, which the LiteRT interpreter cannot load. The values"
+        " are gathered by position.",
     ),
     Trap(
         "sort", ("tflite",), "refused",

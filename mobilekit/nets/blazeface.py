@@ -4,15 +4,32 @@ Image [N, 3, 128, 128] in −1 … 1 to raw scores [N, 896, 1] and raw boxes [N,
 size of the box and 6 key points, in pixels relative to the anchor.
 """
 
+from typing import TypeAlias
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mobilekit.nets.catalog import BlazefaceConfig
 
+Floats: TypeAlias = npt.NDArray[np.float32]
+
 STEM = 24
-SIXTEEN = ((24, 1), (28, 1), (32, 2), (36, 1), (42, 1), (48, 2), (56, 1), (64, 1), (72, 1), (80, 1), (88, 1))
+SIXTEEN = (
+    (24, 1),
+    (28, 1),
+    (32, 2),
+    (36, 1),
+    (42, 1),
+    (48, 2),
+    (56, 1),
+    (64, 1),
+    (72, 1),
+    (80, 1),
+    (88, 1),
+)
 EIGHT = ((96, 2), (96, 1), (96, 1), (96, 1), (96, 1))
 ANCHORS_PER_CELL = {16: 2, 8: 6}
 BOX_VALUES = 16
@@ -25,7 +42,7 @@ def build(config: BlazefaceConfig) -> nn.Module:  # noqa: ARG001  one shape only
     return Blazeface()
 
 
-def anchors() -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+def anchors() -> Floats:
     """Return the 896 anchor centres [896, 2] (x, y), as fractions of the image; all have unit size."""
     rows = []
     for cells, count in ANCHORS_PER_CELL.items():
@@ -35,7 +52,7 @@ def anchors() -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     return np.concatenate(rows)
 
 
-def decode(boxes: "np.ndarray[tuple[int, int], np.dtype[np.float32]]") -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+def decode(boxes: Floats) -> Floats:
     """Turn raw boxes [896, 16] into x0, y0, x1, y1 and 6 points (x, y), as fractions of the image.
 
     centre = raw / 128 + anchor centre; size = raw / 128.
@@ -89,13 +106,14 @@ class Blazeface(nn.Module):
         sixteen = self.sixteen(x)
         eight = self.eight(sixteen)
         scores = [self._flat(self.score16(sixteen), 1), self._flat(self.score8(eight), 1)]
-        boxes = [self._flat(self.box16(sixteen), BOX_VALUES), self._flat(self.box8(eight), BOX_VALUES)]
+        boxes = [
+            self._flat(self.box16(sixteen), BOX_VALUES),
+            self._flat(self.box8(eight), BOX_VALUES),
+        ]
         return torch.cat(scores, dim=1).clamp(-SCORE_LIMIT, SCORE_LIMIT), torch.cat(boxes, dim=1)
 
     @staticmethod
-    def _stage(
-        channels: int, layers: tuple[tuple[int, int], ...]
-    ) -> tuple[nn.Sequential, int]:
+    def _stage(channels: int, layers: tuple[tuple[int, int], ...]) -> tuple[nn.Sequential, int]:
         blocks = []
         for filters, stride in layers:
             blocks.append(BlazeBlock(channels, filters, stride))

@@ -58,7 +58,9 @@ class NetBase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
         return CAMERA
 
 
-class MobileHourglassConfig(NetBase, frozen=True, forbid_unknown_fields=True, tag="mobile-hourglass"):
+class MobileHourglassConfig(
+    NetBase, frozen=True, forbid_unknown_fields=True, tag="mobile-hourglass"
+):
     """Face parsing for AR (Berthelier's thesis, chapter 5).
 
     `features` is f and `expansion` is τ of Table 5.1; `previous_mask` is the number K of mask

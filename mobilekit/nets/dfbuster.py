@@ -144,7 +144,7 @@ class Dfbuster(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(3, 2, 1),
         )
-        blocks = []
+        blocks: list[Block] = []
         channels = widths[0]
         for index, filters in enumerate(widths):
             for position in range(BLOCKS_PER_STAGE):

@@ -36,9 +36,7 @@ def call_factory(path: Path, factory: str, arguments: dict[str, str]) -> nn.Modu
         sys.path.remove(folder)
     if isinstance(module, nn.Module):
         return module
-    raise ModelError(
-        f"{path}:{factory}: returned a {type(module).__name__}, not a torch.nn.Module"
-    )
+    raise ModelError(f"{path}:{factory}: returned a {type(module).__name__}, not a torch.nn.Module")
 
 
 def literal(text: str) -> Any:

@@ -83,9 +83,7 @@ class DenseTail(nn.Module):
             nn.Sequential(
                 nn.BatchNorm2d(features + index * DENSE_GROWTH),
                 nn.ReLU(),
-                nn.Conv2d(
-                    features + index * DENSE_GROWTH, DENSE_GROWTH, 3, padding=1, bias=False
-                ),
+                nn.Conv2d(features + index * DENSE_GROWTH, DENSE_GROWTH, 3, padding=1, bias=False),
             )
             for index in range(DENSE_LAYERS)
         )

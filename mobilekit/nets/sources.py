@@ -23,6 +23,9 @@ from mobilekit.nets.weights import load_weights
 
 IMAGENET_INPUT = (TensorSpec("image", (1, 3, 224, 224), layout="NCHW"),)
 
+AUXILIARY = frozenset({"googlenet", "inception_v3"})
+"""Torchvision's nets with classifiers that act only in training, and a slow initialisation."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -150,7 +153,7 @@ def _configured(config: NetConfig, arguments: dict[str, str]) -> NetConfig:
     values = {key: literal(value) for key, value in arguments.items()}
     try:
         content = msgspec.to_builtins(config) | values
-        return msgspec.convert(content, NetConfig)  # type: ignore[no-any-return, call-overload]
+        return msgspec.convert(content, NetConfig)  # type: ignore[no-any-return]
     except msgspec.ValidationError as problem:
         raise ModelError(f"--arg: {config.kind}: {problem}") from problem
 
@@ -207,6 +210,8 @@ def _torchvision(name: str, arguments: dict[str, str]) -> nn.Module:
             f"torchvision:{name}: torchvision has no such model.{suggestion(name, known)}"
         )
     options = {key: literal(value) for key, value in arguments.items()}
+    if name in AUXILIARY:
+        options = {"aux_logits": False, "init_weights": False, **options}
     builder = models.get_model_builder(name)
     if "weights_backbone" in builder.__annotations__:
         options = {"weights_backbone": None, **options}

@@ -1,6 +1,6 @@
 """How a state dict comes into a network: never by unpickling objects."""
 
-import pickle as _pickle  # noqa: S403, TID251  only the name of its exception
+import pickle as _pickle  # noqa: TID251  only the name of its exception
 from pathlib import Path
 
 import torch

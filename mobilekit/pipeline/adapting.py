@@ -38,13 +38,19 @@ def to_file(
 def from_file(
     arrays: "Arrays", network: tuple[TensorSpec, ...], file: tuple[TensorSpec, ...]
 ) -> "Arrays":
-    """Bring a file's outputs into the network's order of axes; types are left as they are."""
+    """Bring a file's outputs into the network's order of axes; types are left as they are.
+
+    The class probabilities of a Core ML classifier (`<output>_probs`) get the output's own name.
+    """
     known = {spec.name: spec for spec in network}
-    return {
-        spec.name: to_layout(arrays[spec.name], spec.layout, known[spec.name].layout)
-        for spec in file
-        if spec.name in known and spec.name in arrays
-    }
+    found: Arrays = {}
+    for spec in file:
+        name = spec.name.removesuffix("_probs") if spec.dtype == "dictionary" else spec.name
+        if name not in known or spec.name not in arrays:
+            continue
+        value = to_layout(arrays[spec.name], spec.layout, known[name].layout)
+        found[name] = value.reshape(known[name].shape) if spec.dtype == "dictionary" else value
+    return found
 
 
 def pixel_scale(target: Target, *, normalized: bool) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilekit.core import files
-from mobilekit.core.artifact import PROGRAM, ModelFile, Normalization
+from mobilekit.core.artifact import ModelFile, Normalization
 from mobilekit.core.targets import SUFFIXES, Target, format_of
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.pipeline.adapting import from_file, pixel_scale, to_file
@@ -23,6 +23,8 @@ class Material:
     """What every conversion needs, ready once the network is traced."""
 
     folder: Path
+    programs: dict[str, Path]
+    """Format → saved program."""
     specs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     inputs: list[InputSet]
@@ -83,7 +85,12 @@ def deliver(target: Target, ready: "Future[Material]", *, debug: bool) -> Delive
         material = ready.result()
         path = material.folder / f"model{SUFFIXES[kind]}"
         converted = worker.convert(
-            material.folder / PROGRAM, target, path, metadata=material.metadata, labels=material.labels, normalized=material.normalization is not None
+            material.programs[kind],
+            target,
+            path,
+            metadata=material.metadata,
+            labels=material.labels,
+            normalized=material.normalization is not None,
         )
         runtime = default_runtime(path)
         scale = pixel_scale(target, normalized=material.normalization is not None)

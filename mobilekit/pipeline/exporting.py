@@ -14,9 +14,9 @@ import msgspec
 
 from mobilekit.core import artifact, files
 from mobilekit.core.artifact import Failure, Manifest
-from mobilekit.core.errors import ExportError, MobilekitError
+from mobilekit.core.errors import ExportError, MobilekitError, ModelError
 from mobilekit.core.reports import CostReport, DelegationReport
-from mobilekit.core.targets import Target, format_of
+from mobilekit.core.targets import OnnxTarget, Target, format_of
 from mobilekit.pipeline import samples
 from mobilekit.pipeline.delivering import Delivered, Material, deliver
 from mobilekit.pipeline.measuring import measure_artifact
@@ -28,7 +28,16 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 REPORT = "report.html"
-_TOOLS = ("mobilekit", "torch", "coremltools", "litert-torch", "ai-edge-litert", "onnx", "onnxruntime")
+FREE_BATCH = ".free-batch.pt2"
+_TOOLS = (
+    "mobilekit",
+    "torch",
+    "coremltools",
+    "litert-torch",
+    "ai-edge-litert",
+    "onnx",
+    "onnxruntime",
+)
 
 
 def export(request: ExportRequest, progress: Progress) -> tuple[Path, Manifest]:
@@ -66,27 +75,38 @@ def _fill(
     ready, conversions = channel
     request = plan.request
     program, base = _trace(fresh, plan, source, progress)
+    paths = _programs(fresh, plan, source, base)
     images = samples.choose_images(request.images, request.image_count, plan.seed)
     inputs = samples.sample_inputs(
         program.inputs, images, base.normalization, plan.seed, plan.targets
     )
     ready.set_result(
-        Material(fresh, program.inputs, program.outputs, inputs, base.normalization, base.labels, _metadata(request, base))
+        Material(
+            fresh,
+            paths,
+            program.inputs,
+            program.outputs,
+            inputs,
+            base.normalization,
+            base.labels,
+            _metadata(request, base),
+        )
     )
     progress(f"converting to {', '.join(format_of(target) for target in plan.targets)}")
-    base = msgspec.structs.replace(
-        base, cost=_cost(program), verified_on=_provenance(inputs)
-    )
+    base = msgspec.structs.replace(base, cost=_cost(program), verified_on=_provenance(inputs))
     sets = samples.with_references(program, inputs, request.threads)
     golden = samples.write_golden(fresh, sets)
     notes = _overflow_notes(program, inputs, plan.targets)
     outcomes = [conversion.result() for conversion in conversions]
+    (fresh / FREE_BATCH).unlink(missing_ok=True)
     delivered = [outcome for outcome in outcomes if isinstance(outcome, Delivered)]
     failures = tuple(outcome for outcome in outcomes if isinstance(outcome, Failure))
     if not delivered:
         raise ExportError("; ".join(failure.reason for failure in failures))
     progress("comparing the files with the network")
-    made = tuple(one.judged(program, sets, notes.get(format_of(one.target), ())) for one in delivered)
+    made = tuple(
+        one.judged(program, sets, notes.get(format_of(one.target), ())) for one in delivered
+    )
     delegation: dict[str, DelegationReport] = {}
     if request.runs:
         progress("measuring on this machine")
@@ -134,19 +154,40 @@ def _trace(
     return program, base
 
 
+def _programs(fresh: Path, plan: Plan, source: "Source", base: Manifest) -> dict[str, Path]:
+    """Return the program of each format; ONNX gets one with a free batch, where that can be traced."""
+    found = {format_of(target): fresh / artifact.PROGRAM for target in plan.targets}
+    if any(isinstance(target, OnnxTarget) and target.dynamic_batch for target in plan.targets):
+        from mobilekit.export.program import trace
+        from mobilekit.runtime import program as programs
+
+        names = tuple(spec.name for spec in base.outputs)
+        with contextlib.suppress(ModelError):
+            free = trace(
+                source.module,
+                source.inputs,
+                normalization=base.normalization,
+                output_names=names,
+                free_batch=True,
+            )
+            programs.save(free, fresh / FREE_BATCH)
+            found["onnx"] = fresh / FREE_BATCH
+    return found
+
+
 @contextlib.contextmanager
 def _conversions(
     plan: Plan, ready: "Future[Material]"
 ) -> "Iterator[list[Future[Delivered | Failure]]]":
     """Start one conversion per target, as many at a time as there are cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     with ThreadPoolExecutor(max_workers=min(cores, len(plan.targets))) as pool:
         yield [pool.submit(_attempt, target, ready, plan.request.debug) for target in plan.targets]
 
 
-def _attempt(
-    target: Target, ready: "Future[Material]", debug: bool
-) -> Delivered | Failure:
+def _attempt(target: Target, ready: "Future[Material]", debug: bool) -> Delivered | Failure:
     try:
         return deliver(target, ready, debug=debug)
     except MobilekitError as problem:
@@ -163,7 +204,9 @@ def _overflow_notes(
     program: "Program", inputs: list[samples.InputSet], targets: tuple[Target, ...]
 ) -> dict[str, tuple[str, ...]]:
     """Say where float16 arithmetic would overflow on the inputs, for the formats that use it."""
-    if not any(format_of(target) == "coreml" and target.precision == "float16" for target in targets):
+    if not any(
+        format_of(target) == "coreml" and target.precision == "float16" for target in targets
+    ):
         return {}
     from mobilekit.export.preflight import overflowing
 

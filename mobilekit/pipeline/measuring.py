@@ -32,9 +32,7 @@ def measure_artifact(
     table = tables.latency_table(reports, delegation, precisions, shapes)
     files.write_bytes(fresh / LATENCY_TABLE, msgspec.json.format(msgspec.json.encode(table)))
     known = {report.file: report for report in reports}
-    timed = tuple(
-        msgspec.structs.replace(file, latency=known.get(file.path)) for file in made
-    )
+    timed = tuple(msgspec.structs.replace(file, latency=known.get(file.path)) for file in made)
     return timed, delegation
 
 
@@ -54,4 +52,3 @@ def profile_operators(
         except RuntimeUnavailableError as problem:
             reasons[path.name] = str(problem)
     return found, reasons
-

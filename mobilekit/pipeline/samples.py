@@ -68,9 +68,7 @@ def sample_inputs(
     return sets
 
 
-def with_references(
-    program: "Program", sets: list[InputSet], threads: int
-) -> list[SampleSet]:
+def with_references(program: "Program", sets: list[InputSet], threads: int) -> list[SampleSet]:
     """Run the network itself on each input."""
     from mobilekit.runtime import program as programs
 

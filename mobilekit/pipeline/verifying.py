@@ -59,9 +59,7 @@ def verify(request: VerifyRequest, progress: Progress) -> Verification:
     return Verification(tuple(reports), layers)
 
 
-def _on_images(
-    request: VerifyRequest, manifest: Manifest, progress: Progress
-) -> list[SampleSet]:
+def _on_images(request: VerifyRequest, manifest: Manifest, progress: Progress) -> list[SampleSet]:
     from mobilekit.runtime import program as programs
 
     images = samples.choose_images(request.images, request.image_count, request.seed)

@@ -42,7 +42,7 @@ def cost_of_program(exported: ExportedProgram) -> CostReport:
     kept = set(signature.buffers) - set(signature.non_persistent_buffers)
     buffers = _distinct(exported.state_dict[n] for n in sorted(kept) if n.startswith(prefix))
     count = sum(tensor.numel() for tensor in params)
-    layers, macs = _layers(exported, set(names), prefix)
+    layers, macs = _layers(exported, names, prefix)
     inputs = {name for name in signature.user_inputs if isinstance(name, str)}
     return CostReport(
         params=count,
@@ -78,7 +78,7 @@ def flops(exported: ExportedProgram, convention: Convention) -> int:
 
 
 def _layers(
-    exported: ExportedProgram, parameters: set[str], prefix: str
+    exported: ExportedProgram, parameters: dict[str, str], prefix: str
 ) -> tuple[tuple[LayerCost, ...], int]:
     rows, total = [], 0
     unclaimed = set(parameters)
@@ -89,16 +89,22 @@ def _layers(
         total += macs
         if macs or own:
             params = sum(math.prod(shape_of(part)) for part in own)
-            name = _module_of(node, prefix)
+            name = _module_of(node, prefix, [parameters[part.name] for part in own])
             rows.append(LayerCost(name, operator_name(node), shape_of(node), params, macs))
     return tuple(rows), total
 
 
-def _module_of(node: Node, prefix: str) -> str:
-    """Return the path of the innermost module that makes a call; its own name at the top level."""
+def _module_of(node: Node, prefix: str, parameters: list[str]) -> str:
+    """Return the path of the innermost module that makes a call.
+
+    A program that was saved and traced again knows no modules: there the first parameter's owner
+    stands for it, or the call's own name.
+    """
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     path = re.sub(r"@\d+", "", str(stack[-1][0])) if stack else ""
-    return path.removeprefix(prefix) if path and path != prefix[:-1] else node.name
+    if path in {"", prefix[:-1]} and parameters:
+        path = parameters[0].rpartition(".")[0]
+    return path.removeprefix(prefix) if path not in {"", prefix[:-1]} else node.name
 
 
 def _bias_and_relu(node: Node) -> int:

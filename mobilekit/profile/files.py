@@ -78,7 +78,9 @@ def _onnx(path: Path) -> FileSummary:
         array = numpy_helper.to_array(initializer)
         weights[str(array.dtype)] += array.nbytes
         parameters += array.size if array.size > 1 else 0
-    opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
+    opsets = ", ".join(
+        f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import
+    )
     return FileSummary(
         path=str(path),
         format="onnx",

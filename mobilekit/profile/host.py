@@ -188,4 +188,8 @@ _LOADERS: dict[str, Callable[[Path, int], Call]] = {
     ".onnx": _onnx,
     ".mlpackage": _coreml,
 }
-_RUNTIMES = {".tflite": "LiteRT CompiledModel, CPU", ".onnx": "ONNX Runtime, CPU", ".mlpackage": "Core ML"}
+_RUNTIMES = {
+    ".tflite": "LiteRT CompiledModel, CPU",
+    ".onnx": "ONNX Runtime, CPU",
+    ".mlpackage": "Core ML",
+}

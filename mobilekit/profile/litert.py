@@ -46,7 +46,9 @@ def profile_text(path: Path, *, threads: int, runs: int, warmup: int) -> str:
     )
     inputs, outputs = _buffers(path, library, (environment, model, compiled))
     profiler = ctypes.c_void_p()
-    _check(path, "profiler", library.LiteRtCompiledModelGetProfiler(compiled, ctypes.byref(profiler)))
+    _check(
+        path, "profiler", library.LiteRtCompiledModelGetProfiler(compiled, ctypes.byref(profiler))
+    )
     call = (
         compiled, ctypes.c_size_t(0), ctypes.c_size_t(len(inputs)), inputs,
         ctypes.c_size_t(len(outputs)), outputs,
@@ -112,7 +114,11 @@ def _buffers(path: Path, library: Any, handles: tuple[Any, Any, Any]) -> tuple[A
     """Create the buffers of the first signature."""
     environment, model, compiled = handles
     signature = ctypes.c_void_p()
-    _check(path, "signature", library.LiteRtGetModelSignature(model, ctypes.c_size_t(0), ctypes.byref(signature)))
+    _check(
+        path,
+        "signature",
+        library.LiteRtGetModelSignature(model, ctypes.c_size_t(0), ctypes.byref(signature)),
+    )
     made = []
     for side in ("Input", "Output"):
         count = ctypes.c_size_t()

@@ -39,7 +39,9 @@ def export_rows(manifest: Manifest) -> list[Row]:
                 "MACs": words.count(manifest.cost.macs),
                 "SQNR": words.decibels(worst.sqnr_db) if worst else words.NONE,
                 "agreement": words.share(overall_agreement(file.parity)),
-                "host ms": words.milliseconds(file.latency.median_ms) if file.latency else words.NONE,
+                "host ms": words.milliseconds(file.latency.median_ms)
+                if file.latency
+                else words.NONE,
                 "verdict": file.parity.verdict,
             }
         )

@@ -59,6 +59,10 @@ class TfliteRunner:
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(index) for name, index in self._out.items()}
 
+    def tensor_indices(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the indices of the tensors of the inputs and of the outputs, by name."""
+        return dict(self._in), dict(self._out)
+
     def operators(self) -> tuple[Operator, ...]:
         """List the operators in the order they run."""
         return tuple(

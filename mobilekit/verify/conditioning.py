@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mobilekit.core.tensors import Arrays
     from mobilekit.runtime.program import Program
 
+
 def own_error(program: "Program", samples: "list[Arrays]", precision: str) -> dict[str, float]:
     """Return the relative L2 error of each output that PyTorch itself has at a precision.
 
@@ -30,7 +31,7 @@ def own_error(program: "Program", samples: "list[Arrays]", precision: str) -> di
     module = program.exported.module()
     plain = fx.Interpreter(module)
     exact, rough = (
-        (_in_float64(program), plain) if precision == "float32" else (plain, Rounding(module))
+        (in_float64(program), plain) if precision == "float32" else (plain, Rounding(module))
     )
     signal = dict.fromkeys((spec.name for spec in program.outputs), 0.0)
     error = dict(signal)
@@ -63,12 +64,18 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def _in_float64(program: "Program") -> fx.Interpreter:
+def in_float64(program: "Program") -> fx.Interpreter:
+    """Return an interpreter of the program in float64."""
+    return Widening(unguarded(program))
+
+
+def unguarded(program: "Program") -> fx.GraphModule:
+    """Return the program as a module that does not refuse inputs of another type."""
     module = program.exported.module()
     for node in module.graph.nodes:
         if node.op == "call_module" and str(node.target).startswith("_guards"):
             module.graph.erase_node(node)
-    return Widening(module)
+    return module
 
 
 class Widening(fx.Interpreter):

@@ -31,9 +31,12 @@ def test_the_file_is_what_the_networks_give() -> None:
 
 
 @pytest.mark.slow
-def test_the_file_is_what_the_tool_writes(tmp_path: Path) -> None:
+def test_the_file_is_what_the_tool_writes() -> None:
     before = Path(catalog.__file__).with_name("catalog.json").read_bytes()
-    code = f"import runpy; t = runpy.run_path({str(TOOL)!r}); import sys; sys.stdout.buffer.write(t['encoded'](t['variants']()))"
+    code = (
+        f"import runpy, sys; tool = runpy.run_path({str(TOOL)!r});"
+        "sys.stdout.buffer.write(tool['encoded'](tool['variants']()))"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert result.stdout == before
 

@@ -92,12 +92,19 @@ def test_torchvision_has_a_default_input() -> None:
     assert [spec.shape for spec in source.inputs] == [(1, 3, 224, 224)]
 
 
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_classifiers_that_act_only_in_training_are_left_out(name: str) -> None:
+    spec = TensorSpec("image", (1, 3, 96, 96), layout="NCHW")
+    source = load(f"torchvision:{name}", inputs=(spec,))
+    assert not [key for key in source.module.state_dict() if key.lower().startswith("aux")]
+
+
 def test_timm_by_name() -> None:
     pytest.importorskip("timm")
     source = load("timm:test_resnet", arguments={"num_classes": "7"}, inputs=(SMALL,))
     with torch.no_grad():
         assert tuple(source.module(torch.zeros(SMALL.shape)).shape) == (1, 7)
-    with pytest.raises(ModelError, match="Did you mean .*test_resnet"):
+    with pytest.raises(ModelError, match=r"Did you mean .*test_resnet"):
         load("timm:test_resnett", inputs=(SMALL,))
 
 

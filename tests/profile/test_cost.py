@@ -144,6 +144,15 @@ def test_rows_are_named_by_module_and_carry_what_it_owns() -> None:
         assert row.params == sum(p.numel() for p in modules[row.name].parameters(recurse=False))
 
 
+def test_a_program_traced_again_is_named_by_its_parameters() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    spec = TensorSpec("image", (1, 3, 8, 8), layout="NCHW")
+    again = exported(network, torch.zeros(spec.shape)).module()
+    report = cost_of_program(trace(again, (spec,)).exported)
+    assert [row.name for row in report.layers] == ["0", "2"]
+    assert [row.macs for row in report.layers] == [64 * 12, 64 * 8]
+
+
 def test_a_wrapping_normalization_is_no_part_of_the_network() -> None:
     network = torchvision.models.mobilenet_v3_small(weights=None).eval()
     spec = TensorSpec("image", (1, 3, 32, 32), layout="NCHW")

@@ -1,5 +1,6 @@
 """What a rewrite is: which operators, for which formats, and the module that takes their place."""
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ import torch
 from torch import fx, nn
 
 Operand = Any
+USED = "(used)"
+"""Key under which a rule finds which of the call's several outputs are read; no argument's name."""
 
 
 class Refused(Exception):  # noqa: N818  a verdict on an operator, not an error of the program
@@ -33,17 +36,25 @@ def arguments_of(node: fx.Node) -> dict[str, Operand]:
 
     A tensor argument is given as its fake value, which has shape and dtype and no content.
     """
-    operator = node.target
-    if not isinstance(operator, torch._ops.OpOverload):  # noqa: SLF001
+    called = node.target
+    if not isinstance(called, torch._ops.OpOverload):  # noqa: SLF001
         return {}
-    found: dict[str, Operand] = {}
-    for index, argument in enumerate(operator._schema.arguments):  # noqa: SLF001
+    found: dict[str, Operand] = {USED: _outputs_read(node)}
+    for index, argument in enumerate(called._schema.arguments):  # noqa: SLF001
         value = argument.default_value if argument.has_default_value() else None
         if index < len(node.args):
             value = node.args[index]
         value = node.kwargs.get(argument.name, value)
         found[argument.name] = value.meta["val"] if isinstance(value, fx.Node) else value
     return found
+
+
+def _outputs_read(node: fx.Node) -> frozenset[int]:
+    return frozenset(
+        int(user.args[1])  # type: ignore[arg-type]
+        for user in node.users
+        if user.target is operator.getitem and user.users
+    )
 
 
 def tensor_nodes(node: fx.Node) -> tuple[fx.Node, ...]:

@@ -10,7 +10,7 @@ from mobilekit.runtime.coreml_reference.ops.gather import TABLE
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(3, 4, 5)).astype(np.float32)
 MODES = {
-    "update": lambda old, new: new,
+    "update": lambda _, new: new,
     "add": lambda old, new: old + new,
     "sub": lambda old, new: old - new,
     "mul": lambda old, new: old * new,

@@ -62,11 +62,10 @@ def gru_by_hand(given):
     h, states = given["initial_h"].astype(np.float64), []
     for step in x:
         reset, update = (f(step @ w[k].T + c[k] + h @ r[k].T + b[k]) for k in (0, 2))
-        if given.get("reset_after"):
-            recurrent = reset * (h @ r[1].T + b[1])
-        else:
-            recurrent = (reset * h) @ r[1].T + b[1]
-        h = (1 - update) * g(step @ w[1].T + c[1] + recurrent) + update * h
+        late = reset * (h @ r[1].T + b[1])
+        early = (reset * h) @ r[1].T + b[1]
+        new = g(step @ w[1].T + c[1] + (late if given.get("reset_after") else early))
+        h = (1 - update) * new + update * h
         states.append(h)
     return sequences(states, given.get("output_sequence")), h
 

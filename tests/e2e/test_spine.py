@@ -1,0 +1,100 @@
+"""One small net through every stage that exists, to verified files. Never skipped."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+from safetensors.numpy import load_file
+
+from mobilekit.core import artifact
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+
+
+def test_the_artifact_is_whole_and_every_file_passes(spine: Path):
+    manifest = artifact.read_manifest(spine)
+    artifact.check_files(spine, manifest)
+    assert [file.path for file in manifest.files] == ["model.mlpackage", "model.tflite", "model.onnx"]
+    assert not manifest.failures
+    for file in manifest.files:
+        assert file.parity.verdict == "pass", file.parity.reason
+        assert {group.inputs for group in file.parity.sets} == {"images", "noise"}
+        assert all(row.elements == 5 * group.samples for group in file.parity.sets for row in group.outputs)
+    timed = {file.path: file.latency is not None for file in manifest.files}
+    assert timed["model.tflite"]
+    assert timed["model.onnx"]
+    assert manifest.normalization == artifact.Normalization((0.5,), (0.25,), 1 / 255)
+    assert not manifest.trained
+    assert list(spine.parent.glob(".*")) == []
+
+
+def test_the_manifest_and_the_latency_table_follow_their_schemas(spine: Path):
+    for name, schema in (
+        ("manifest.json", "manifest.schema.json"),
+        ("latency-table.json", "latency-table.schema.json"),
+    ):
+        rules = json.loads((SCHEMAS / schema).read_text())
+        jsonschema.Draft202012Validator(rules).validate(json.loads((spine / name).read_text()))
+
+
+def test_the_files_compute_what_numpy_says_of_their_camera_pixels(spine: Path):
+    """The golden outputs of the classifier are reproduced from raw pixels by each runtime."""
+    from mobilekit.runtime import open_model
+
+    inputs = load_file(spine / artifact.GOLDEN_INPUTS)
+    outputs = load_file(spine / artifact.GOLDEN_OUTPUTS)
+    pixels, expected = inputs["images.image"], outputs["images.output"]
+    assert pixels.min() >= 0
+    assert pixels.max() > 100  # raw pixels: the normalization lies in the graph
+    tflite = open_model(spine / "model.tflite").run({"image": pixels.transpose(0, 2, 3, 1).copy()})
+    onnx = open_model(spine / "model.onnx").run({"image": np.repeat(pixels, 3, axis=0)})
+    coreml = open_model(spine / "model.mlpackage").run({"image": pixels})
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(tflite["output"], expected, atol=1e-5 * scale)
+    np.testing.assert_allclose(onnx["output"], np.repeat(expected, 3, axis=0), atol=1e-5 * scale)
+    probabilities = next(v for k, v in coreml.items() if v.size == 5)
+    np.testing.assert_allclose(probabilities.reshape(1, -1), expected, atol=1e-2 * scale)
+    assert coreml["classLabel"][0] == ["cat", "dog", "bird", "fish", "horse"][int(expected.argmax())]
+
+
+def test_verify_says_the_same_again_and_layer_by_layer(spine: Path, command):
+    code, out, _ = command("verify", spine, "--layerwise", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert [report["verdict"] for report in found["reports"]] == ["pass"] * 3
+    assert {finding["file"] for finding in found["layers"]} >= {"model.mlpackage", "model.tflite"}
+
+
+def test_profile_times_and_names_operators(spine: Path, command):
+    code, out, _ = command("profile", spine, "--runs", "5", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert {row["file"] for row in found["latencies"]} >= {"model.tflite", "model.onnx"}
+    assert all(len(row["samples_ns"]) == 5 for row in found["latencies"])
+    assert found["delegation"]["model.tflite"]["operators"]
+    assert "macOS" in found["skipped"]["model.mlpackage"]
+
+
+def test_inspect_reads_network_artifact_and_each_file(spine: Path, command):
+    code, out, _ = command("inspect", spine, "--json")
+    found = json.loads(out)
+    assert code == 0
+    # 3·8·9 + 2·8 (batch norm) + (8·9 + 8) depthwise + 8·5 + 5: by hand
+    assert found["cost"]["params"] == 216 + 16 + 80 + 45
+    # 32²·216 (conv) + 16²·72 (depthwise) + 40 (linear): by hand; normalization multiplies are free
+    assert found["cost"]["macs"] == 32 * 32 * 216 + 16 * 16 * 72 + 40
+    assert {file["format"] for file in found["files"]} == {"coreml", "tflite", "onnx"}
+
+
+def test_a_recipe_runs_to_verified_files(tmp_path: Path, command):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        'name = "lenet"\nseed = 3\nnet = { kind = "lenet-caffe" }\ntargets = [{ kind = "tflite" }]\n'
+    )
+    code, out, _ = command("run", recipe, "--out", tmp_path / "lenet", "--json", "--quiet")
+    found = json.loads(out)
+    assert code == 0
+    assert found["name"] == "lenet"
+    assert len(found["recipe_digest"]) == 64
+    assert found["files"][0]["parity"]["verdict"] == "pass"
