@@ -13,7 +13,7 @@ def main() -> None:
     The process ends without tearing libraries down: LiteRT writes to stderr when it is, and all
     that matters has been written and closed by then.
     """
-    code = run(sys.argv[1:])
+    code = execute(sys.argv[1:])
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -22,7 +22,7 @@ def main() -> None:
     os._exit(code)
 
 
-def run(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
     """Run one command and return its exit code.
 
     0 good · 1 a verdict failed · 2 the user's input · 3 this machine cannot · 130 interrupted.

@@ -26,12 +26,14 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", header_style="bold")
+    table = Table(header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(_styled(row.get(column, "")) for column in columns))
     console = Console(width=None if sys.stdout.isatty() else 160)
+    if title:
+        console.print(Text(title, style="bold"))
     console.print(table)
     if note:
         console.print(Text(note))

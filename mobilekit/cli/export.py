@@ -134,5 +134,6 @@ def show(folder: Path, manifest: "object", *, json: bool) -> int:
                 console.warn(f"{file.path}: {file.parity.verdict}: {file.parity.reason}")
         for failure in manifest.failures:
             console.warn(failure.reason)
-    good = all(file.parity.verdict != "fail" for file in manifest.files) and not manifest.failures
-    return 0 if good else 1
+    if manifest.failures:
+        return max(failure.exit_code for failure in manifest.failures)
+    return 1 if any(file.parity.verdict == "fail" for file in manifest.files) else 0

@@ -55,6 +55,9 @@ def replacing(folder: Path) -> Iterator[Path]:
         OutputError: the parent cannot be written, or the disk is full.
     """
     with explained(folder):
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder}: is a file; name a folder")
+        made = [parent for parent in folder.parents if not parent.exists()]
         folder.parent.mkdir(parents=True, exist_ok=True)
         _recover(folder)
         fresh = Path(
@@ -66,6 +69,9 @@ def replacing(folder: Path) -> Iterator[Path]:
             _swap(fresh, folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+            for parent in made:
+                with contextlib.suppress(OSError):  # not empty: the folder came to be
+                    parent.rmdir()
 
 
 def sha256(path: Path) -> str:

@@ -44,6 +44,8 @@ def convert(
     preload()
     import coremltools as ct
 
+    if target.float16_io and target.minimum_os == "ios15":
+        raise ExportError("coreml: float16 inputs and outputs need ios16 or later; ios15 was asked")
     started = time.monotonic()
     rewritten, notes = rewrite(program, target)
     classifier, why = _classifier(program, labels)

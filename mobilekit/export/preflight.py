@@ -1,6 +1,7 @@
 """Before a conversion: traps are rewritten exactly, refused or warned about; errors name their place."""
 
 import functools
+import linecache
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mobilekit.core.tensors import Arrays
 
 FLOAT16_MOST = 65504.0
+_WRAPPERS = ("/mobilekit/export/program.py", "/mobilekit/export/tflite.py")
 _FAMILIES = (resize, pointwise, arrangement, transposed, pooling, ordering, absent)
 
 
@@ -101,6 +103,7 @@ def operator_at(program: Program, problem: BaseException) -> str:
     words = text[:300]
     named = set(re.findall(r"(?:aten|torchvision)[.:]+(\w+)", text))
     named |= set(re.findall(r"(?:op|node|function for|operator)\s+['`]?(\w+)['`]?", text))
+    named |= _in_generated_code(text)
     for node in program.exported.graph.nodes:
         if node.op != "call_function":
             continue
@@ -111,6 +114,15 @@ def operator_at(program: Program, problem: BaseException) -> str:
     return f"the converter failed: {type(problem).__name__}: {words}"
 
 
+def _in_generated_code(text: str) -> set[str]:
+    """Return the operators on the lines of a graph's generated code that an error points at."""
+    found: set[str] = set()
+    for file, line in re.findall(r"(<eval_with_key>\.\d+):(\d+)", text):
+        called = linecache.getline(file, int(line))
+        found |= set(re.findall(r"torch\.ops\.\w+\.(\w+)", called))
+    return found
+
+
 def place_of(node: fx.Node) -> tuple[str, str]:
     """Return the path of the module that a node belongs to, and its line in the user's source."""
     stack = node.meta.get("nn_module_stack") or {}
@@ -119,7 +131,8 @@ def place_of(node: fx.Node) -> tuple[str, str]:
         path = str(name) or str(key)
     path = re.sub(r"^L__self__\.?", "", path).removeprefix("net.")
     lines = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
-    own = [line for line in lines if "/torch/nn/" not in line[0] and "/mobilekit/" not in line[0]]
+    lines = [line for line in lines if not line[0].endswith(_WRAPPERS)]
+    own = [line for line in lines if "/torch/nn/" not in line[0]]
     chosen = (own or lines or [("", "")])[-1]
     return "" if path == "net" else path, f"{Path(chosen[0]).name}:{chosen[1]}" if chosen[0] else ""
 

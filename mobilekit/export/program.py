@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import io
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from mobilekit.core.artifact import Normalization
-from mobilekit.core.errors import ModelError
+from mobilekit.core.errors import MobilekitError, ModelError
 from mobilekit.core.tensors import TensorSpec, guess_layout
+from mobilekit.export.chatter import captured
 from mobilekit.runtime.program import Program
 
 MOST_BATCH = 1024
+_LOGGERS = ("torch", "torch.export", "torch.fx.experimental.symbolic_shapes", "torch._dynamo")
 
 
 def trace(
@@ -41,8 +45,8 @@ def trace(
     """
     wrapped = Ends(module, normalization_of(normalization, inputs))
     examples = tuple(_example(spec) for spec in inputs)
-    with _inference(wrapped), torch.no_grad():
-        results = wrapped(*examples)
+    with _inference(wrapped), torch.no_grad(), _hushed():
+        results = _called(wrapped, examples, inputs)
         try:
             exported = torch.export.export(
                 wrapped,
@@ -78,6 +82,25 @@ def _doubled(
 def _free(examples: tuple[Tensor, ...]) -> dict[str, Any]:
     batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
     return {"inputs": tuple({0: batch} for _ in examples)}
+
+
+def _called(
+    module: nn.Module, examples: tuple[Tensor, ...], inputs: tuple[TensorSpec, ...]
+) -> tuple[Tensor, ...]:
+    try:
+        results: tuple[Tensor, ...] = module(*examples)
+    except MobilekitError:
+        raise
+    except Exception as problem:
+        given = ", ".join(
+            f"{spec.name} {'x'.join(map(str, spec.shape))} {spec.dtype}" for spec in inputs
+        )
+        words = " ".join(str(problem).split())[:300]
+        raise ModelError(
+            f"the network fails on {given}: {type(problem).__name__}: {words}; give its inputs with"
+            " --input [name=]1x3x224x224[:dtype]"
+        ) from problem
+    return results
 
 
 class Ends(nn.Module):
@@ -138,6 +161,8 @@ def normalization_of(
                 f"--{word}: {len(values)} values for the {channels} channels of {first.name}; give 1"
                 f" or {channels}"
             )
+    if not all(math.isfinite(value) and value > 0 for value in normalization.std):
+        raise ModelError(f"--std: {list(normalization.std)} must be above 0, and finite")
     return Normalize(normalization, channels)
 
 
@@ -176,7 +201,9 @@ def flatten(value: Any, name: str = "") -> list[tuple[str, Tensor]]:
 def _output_names(found: tuple[str, ...], asked: tuple[str, ...], count: int) -> tuple[str, ...]:
     if not count:
         raise ModelError("the network returns no tensor")
-    if asked and len(asked) == count:
+    if asked:
+        if len(asked) != count:
+            raise ModelError(f"{len(asked)} output names for {count} outputs: {', '.join(asked)}")
         return asked
     names: list[str] = []
     for index, name in enumerate(found):
@@ -205,6 +232,14 @@ def _output_layout(value: Tensor) -> Any:
     if len(shape) == 4 and value.is_floating_point():
         return "NCHW"
     return guess_layout(shape, _dtype(value))
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Hold back what `torch.export` logs and prints; an error says it in one line."""
+    with captured(*_LOGGERS), contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
 
 
 @contextlib.contextmanager

@@ -8,17 +8,19 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
 from mobilekit.core import files
-from mobilekit.core.errors import ExportError
+from mobilekit.core.errors import ArtifactError, ExportError
 from mobilekit.core.targets import TfliteTarget
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.export.chatter import captured, telling
 from mobilekit.export.converted import Converted
 from mobilekit.export.preflight import operator_at, rewrite
 from mobilekit.runtime.program import Program
+from mobilekit.runtime.tflite import TfliteRunner
 
 METADATA = "mobilekit"
 NCHW_TO_NHWC = (0, 2, 3, 1)
@@ -89,6 +91,8 @@ def convert(
         if target.precision == "float16":
             content = _float16(content)
     outputs = tuple(_moved(spec, channels_last) for spec in program.outputs)
+    files.write_bytes(out, content)
+    inputs, outputs = _as_stored(out, inputs, outputs)
     described = {**metadata, "labels": list(labels), "inputs": [_words(s) for s in inputs], "outputs": [_words(s) for s in outputs]}
     files.write_bytes(out, with_metadata(content, described))
     return Converted(inputs, outputs, (*notes, *telling(lines)), time.monotonic() - started)
@@ -124,6 +128,27 @@ class Ends(nn.Module):
             else value
             for spec, value in zip(self._outputs, results, strict=True)
         }
+
+
+def _as_stored(
+    path: Path, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Give the specs the types that the file has (the converter narrows int64).
+
+    Raises:
+        ExportError: LiteRT's interpreter cannot run the file; it is removed.
+    """
+    try:
+        runner = TfliteRunner(path)
+    except ArtifactError as problem:
+        path.unlink()
+        raise ExportError(f"tflite: the file that the converter made is of no use: {problem}") from problem
+    stored = {spec.name: spec.dtype for spec in (*runner.inputs, *runner.outputs)}
+    found = [
+        tuple(msgspec.structs.replace(spec, dtype=stored[spec.name]) for spec in side)
+        for side in (inputs, outputs)
+    ]
+    return found[0], found[1]
 
 
 def with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:

@@ -40,12 +40,12 @@ def from_file(
 ) -> "Arrays":
     """Bring a file's outputs into the network's order of axes; types are left as they are.
 
-    The class probabilities of a Core ML classifier (`<output>_probs`) get the output's own name.
+    The class probabilities of a Core ML classifier stand for the network's only output.
     """
     known = {spec.name: spec for spec in network}
     found: Arrays = {}
     for spec in file:
-        name = spec.name.removesuffix("_probs") if spec.dtype == "dictionary" else spec.name
+        name = network[0].name if spec.dtype == "dictionary" else spec.name
         if name not in known or spec.name not in arrays:
             continue
         value = to_layout(arrays[spec.name], spec.layout, known[name].layout)

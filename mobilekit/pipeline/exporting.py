@@ -14,7 +14,7 @@ import msgspec
 
 from mobilekit.core import artifact, files
 from mobilekit.core.artifact import Failure, Manifest
-from mobilekit.core.errors import ExportError, MobilekitError, ModelError
+from mobilekit.core.errors import ArtifactError, ExportError, MobilekitError, ModelError
 from mobilekit.core.reports import CostReport, DelegationReport
 from mobilekit.core.targets import OnnxTarget, Target, format_of
 from mobilekit.pipeline import samples
@@ -50,12 +50,15 @@ def export(request: ExportRequest, progress: Progress) -> tuple[Path, Manifest]:
         MobilekitError: a mistake of the user's, a machine that cannot, or no target delivered.
     """
     plan = resolve(request)
+    if request.out is not None:
+        _check_place(request.out)
     ready: Future[Material] = Future()
     with _conversions(plan, ready) as conversions:
         try:
             progress(f"loading {request.reference}")
             source = plan.load()
             folder = request.out or DEFAULT_OUT / source.name
+            _check_place(folder)
             with files.replacing(folder) as fresh:
                 manifest = _fill(fresh, plan, source, (ready, conversions), progress)
         except BaseException as problem:
@@ -63,6 +66,18 @@ def export(request: ExportRequest, progress: Progress) -> tuple[Path, Manifest]:
                 ready.set_exception(problem)
             raise
     return folder, manifest
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse to replace a folder that holds something else than an artifact.
+
+    Raises:
+        ArtifactError: such a folder.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / artifact.MANIFEST).is_file():
+        raise ArtifactError(
+            f"{folder}: holds other things than an artifact (no {artifact.MANIFEST}); name another --out"
+        )
 
 
 def _fill(

@@ -1,5 +1,6 @@
 """The one check that every runtime makes of its inputs."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mobilekit.core.errors import DataError
@@ -10,14 +11,16 @@ if TYPE_CHECKING:
 
 
 def check_arrays(
-    specs: tuple[TensorSpec, ...], arrays: "Arrays", *, free_batch: bool = False
+    specs: tuple[TensorSpec, ...],
+    arrays: "Arrays",
+    free: Mapping[str, frozenset[int]] | None = None,
 ) -> None:
     """Refuse inputs that a model does not take.
 
     Args:
         specs: the model's inputs.
         arrays: the inputs given.
-        free_batch: the first axis may have any size.
+        free: input → axes that may have any size.
 
     Raises:
         DataError: wrong names, shapes or types; the line says which.
@@ -27,8 +30,11 @@ def check_arrays(
         raise DataError(f"inputs {sorted(arrays)} given, {sorted(names)} expected")
     for spec in specs:
         array = arrays[spec.name]
-        skip = 1 if free_batch else 0
-        same_shape = array.ndim == len(spec.shape) and array.shape[skip:] == spec.shape[skip:]
+        loose = (free or {}).get(spec.name, frozenset())
+        same_shape = array.ndim == len(spec.shape) and all(
+            axis in loose or found == expected
+            for axis, (found, expected) in enumerate(zip(array.shape, spec.shape, strict=True))
+        )
         if not same_shape or str(array.dtype) != spec.dtype:
             raise DataError(
                 f"input {spec.name}: {list(array.shape)} {array.dtype} given,"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilekit.core.errors import ArtifactError
+from mobilekit.core.errors import ArtifactError, DataError
 from mobilekit.core.tensors import TensorSpec, guess_layout
 from mobilekit.runtime.arrays import check_arrays
 
@@ -28,6 +28,7 @@ class OnnxRunner:
     def __init__(self, path: Path, threads: int = 1) -> None:
         import onnxruntime
 
+        self.path = path
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -41,16 +42,23 @@ class OnnxRunner:
             raise ArtifactError(f"{path}: cannot be run by ONNX Runtime ({words})") from problem
         self.inputs = tuple(_spec(path, value) for value in self._session.get_inputs())
         self.outputs = tuple(_spec(path, value) for value in self._session.get_outputs())
-        self._free = any(
-            value.shape and not isinstance(value.shape[0], int)
+        self._free = {
+            value.name: frozenset(
+                axis for axis, size in enumerate(value.shape) if not isinstance(size, int)
+            )
             for value in self._session.get_inputs()
-        )
+        }
 
     def run(self, inputs: "Arrays") -> "Arrays":
         """Compute the outputs for one set of inputs."""
-        check_arrays(self.inputs, inputs, free_batch=self._free)
+        check_arrays(self.inputs, inputs, self._free)
         names = [spec.name for spec in self.outputs]
-        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        try:
+            results = self._session.run(names, dict(inputs))
+        except Exception as problem:
+            words = " ".join(str(problem).split())[:200]
+            raise DataError(f"{self.path}: cannot be run on these inputs ({words})") from problem
+        return dict(zip(names, results, strict=True))
 
 
 def _spec(path: Path, value: Any) -> TensorSpec:

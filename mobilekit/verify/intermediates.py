@@ -122,7 +122,7 @@ def of_tflite(path: Path, feed: "Arrays", outputs: dict[str, str]) -> list[FileV
             name, array = values.get(index, ("", None))
             found = FileValue(
                 name, operator.kind, operator.index, array, pinned=pins.get(index, "")
-            )  # type: ignore[arg-type]
+            )
             flow.add(index, operator.inputs, found)
     return flow.values
 
@@ -136,8 +136,8 @@ def of_coreml(path: Path, feed: "Arrays", outputs: dict[str, str]) -> list[FileV
     flow = _Flow(spec.name for spec in runner.inputs)
     for index, step in enumerate(runner.operators()):
         for name in step.outputs:
-            array = values[name][1] if name in values else None
-            found = FileValue(name, step.kind, index, array, pinned=outputs.get(name, ""))  # type: ignore[arg-type]
+            array: Any = values[name][1] if name in values else None
+            found = FileValue(name, step.kind, index, array, pinned=outputs.get(name, ""))
             flow.add(name, _references(step), found)
     return flow.values
 

@@ -182,9 +182,14 @@ def _order(found: Match) -> tuple[float, int]:
 
 
 def _likeliest(value: FileValue, known: list[_Known], places: list[int]) -> Match | None:
-    """Return the counterpart of a value that equals none: the nearest in value, else in order."""
+    """Return the counterpart of a value that equals none: the nearest in value, else in order.
+
+    Values with other sizes of axes count only where none has the same.
+    """
+    sizes = sorted(_squeezed(value.array.shape))
+    alike = [place for place in places if sorted(_squeezed(known[place].shape)) == sizes]
     best: Match | None = None
-    for least, place in _nearest(value, known, places):
+    for least, place in _nearest(value, known, alike or places):
         if best is not None and least >= best.difference.relative_l2:
             break
         found = _compared(value, place, known)
@@ -194,13 +199,7 @@ def _likeliest(value: FileValue, known: list[_Known], places: list[int]) -> Matc
         return best
     if value.operator in MOVERS:
         return None
-    alike = (
-        place
-        for place in places
-        if sorted(_squeezed(known[place].shape)) == sorted(_squeezed(value.array.shape))
-    )
-    first = next(alike, None)
-    return best if first is None else _compared(value, first, known)
+    return _compared(value, alike[0], known) if alike else best
 
 
 def _closer(found: Match | None, best: Match | None) -> bool:

@@ -13,7 +13,7 @@ def command(capfd):
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capfd.readouterr()
-        code = cli.run([str(argument) for argument in arguments])
+        code = cli.execute([str(argument) for argument in arguments])
         captured = capfd.readouterr()
         return code, captured.out, captured.err
 
@@ -26,7 +26,7 @@ def spine(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("spine") / "tiny"
     labels = out.parent / "labels.txt"
     labels.write_text("\n".join(["cat", "dog", "bird", "fish", "horse"]))
-    code = cli.run(
+    code = cli.execute(
         [
             "export", f"{NETS}:tiny", "--input", "image=1x3x32x32", "--to", "coreml,tflite,onnx",
             "--out", str(out), "--mean", "0.5", "--std", "0.25", "--scale", "1/255",

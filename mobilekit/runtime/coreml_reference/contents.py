@@ -23,9 +23,11 @@ def operator_kinds(package: Package) -> Iterator[str]:
 def constants(package: Package) -> Iterator[tuple[str, int, int]]:
     """Give the element type, number of elements and stored bytes of each constant tensor."""
     for operation in _operations(package):
+        if operation.op_type != "const":
+            continue
         for variable in operation.outputs:
-            if operation.op_type != "const" or not getattr(variable, "shape", None):
-                continue
+            if type_of(variable) not in _BITS or not variable.shape:
+                continue  # texts, lists and scalars are parameters of operators
             kind = type_of(variable)
             count = 1
             for size in variable.shape:

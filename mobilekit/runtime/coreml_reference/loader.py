@@ -21,7 +21,8 @@ class Package:
 
 def quiet_coremltools() -> None:
     """Import coremltools without the warnings it prints away from macOS."""
-    logging.getLogger("coremltools").setLevel(logging.ERROR)
+    for name in ("coremltools", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), without_stderr():
         warnings.simplefilter("ignore")
         import coremltools  # noqa: F401
