@@ -4,6 +4,10 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 Progress = Callable[[str], None]
 
@@ -84,7 +88,7 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         yield line
 
 
-def _styled(text: str) -> "object":
+def _styled(text: str) -> "Text":
     from rich.text import Text
 
     styles = {"pass": "green", "fail": "bold red", "UNTRAINED": "yellow"}

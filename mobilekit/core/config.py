@@ -20,7 +20,7 @@ def from_mapping(
         RecipeError: or the given class; the line names `where` and the key path.
     """
     try:
-        return msgspec.convert(content, kind, strict=True)  # type: ignore[no-any-return]
+        return msgspec.convert(content, kind, strict=True)
     except msgspec.ValidationError as problem:
         raise error(f"{where}: {problem}") from problem
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mobilekit.core.tensors import Array, Arrays
 
     Pixels = npt.NDArray[np.uint8]
+    Planes = npt.NDArray[np.float32]
 
 PixelRange = Literal["0-255", "0-1", "imagenet"]
 """How a pixel becomes a number: itself, divided by 255, or standardized by ImageNet's statistics."""
@@ -191,7 +192,7 @@ def _as_input(pixels: "Pixels", spec: TensorSpec, pixel_range: PixelRange) -> "A
     return _ranged(planes, pixel_range).astype(spec.dtype)
 
 
-def _ranged(planes: "Array", pixel_range: PixelRange) -> "Array":
+def _ranged(planes: "Planes", pixel_range: PixelRange) -> "Planes":
     """Bring whole pixels [N, C, H, W] in 0–255 into the range that a network expects."""
     import numpy as np
 
@@ -200,9 +201,10 @@ def _ranged(planes: "Array", pixel_range: PixelRange) -> "Array":
     if pixel_range == "0-1" or planes.shape[1] != 3:
         return planes / np.float32(255)
     mean, std = (
-        np.array(values, np.float32)[None, :, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD)
+        np.array(values, np.float32)[None, :, None, None]
+        for values in (IMAGENET_MEAN, IMAGENET_STD)
     )
-    return (planes / np.float32(255) - mean) / std  # type: ignore[no-any-return]
+    return (planes / np.float32(255) - mean) / std
 
 
 def _noise(spec: TensorSpec, seed: int, pixel_range: PixelRange | None) -> "Array":

@@ -15,7 +15,12 @@ from mobilekit.export.converted import Converted
 from mobilekit.export.preflight import operator_at, rewrite
 from mobilekit.runtime.program import Program
 
-AUTHOR_FIELDS = {"author": "author", "licence": "license", "description": "short_description", "version": "version"}
+AUTHOR_FIELDS = {
+    "author": "author",
+    "licence": "license",
+    "description": "short_description",
+    "version": "version",
+}
 _POOLING = re.compile(r"aten\.(max|avg)_pool[123]d\.")
 
 
@@ -57,7 +62,9 @@ def convert(
                 inputs=_inputs(ct, program, target, normalized=normalized),
                 outputs=_outputs(ct, program, target, classifier),
                 classifier_config=classifier,
-                minimum_deployment_target=getattr(ct.target, target.minimum_os.replace("ios", "iOS")),
+                minimum_deployment_target=getattr(
+                    ct.target, target.minimum_os.replace("ios", "iOS")
+                ),
                 compute_precision=getattr(ct.precision, target.precision.upper()),
                 convert_to="mlprogram",
                 skip_model_load=True,
@@ -83,7 +90,24 @@ def tidied(exported: Any) -> Any:
             exported.graph.erase_node(node)
         elif _POOLING.match(name) and (len(node.args) < 3 or not node.args[2]):
             node.args = (*node.args[:2], node.args[1], *node.args[3:])
+    _compute_passed_inputs(exported)
     return exported
+
+
+def _compute_passed_inputs(exported: Any) -> None:
+    """Multiply inputs that are outputs too by 1: a MIL variable has one name only."""
+    import torch
+
+    ends = next(node for node in exported.graph.nodes if node.op == "output")
+    for index, node in enumerate(ends.args[0]):
+        if getattr(node, "op", "") != "placeholder" or node.meta["val"].dtype == torch.bool:
+            continue
+        with exported.graph.inserting_before(ends):
+            made = exported.graph.call_function(torch.ops.aten.mul.Tensor, (node, 1))
+        made.meta = dict(node.meta)
+        ends.args = ((*ends.args[0][:index], made, *ends.args[0][index + 1 :]), *ends.args[1:])
+        spec = exported.graph_signature.output_specs[index]
+        spec.arg = type(spec.arg)(name=made.name)
 
 
 def _is_output(node: Any) -> bool:

@@ -1,7 +1,6 @@
 """Program → ONNX, by the dynamo exporter."""
 
 import contextlib
-import inspect
 import io
 import time
 import warnings

@@ -137,9 +137,7 @@ def place_of(node: fx.Node) -> tuple[str, str]:
     return "" if path == "net" else path, f"{Path(chosen[0]).name}:{chosen[1]}" if chosen[0] else ""
 
 
-def _sprung(
-    module: fx.GraphModule, target: Target
-) -> Iterator[tuple[Finding, fx.Node, Any]]:
+def _sprung(module: fx.GraphModule, target: Target) -> Iterator[tuple[Finding, fx.Node, Any]]:
     kind = format_of(target)
     for node in module.graph.nodes:
         for rule in rules().get(str(node.target), ()):
@@ -168,7 +166,12 @@ def _finding(node: fx.Node, trap: str, action: Any, reason: str) -> Finding:
     operator = str(node.target).removesuffix(".default")
     module, source = place_of(node)
     return Finding(
-        trap, action, operator, module, source, f"{trap}: {operator}{_where(module, source)} {reason}"
+        trap,
+        action,
+        operator,
+        module,
+        source,
+        f"{trap}: {operator}{_where(module, source)} {reason}",
     )
 
 
@@ -197,7 +200,12 @@ class _Watch(fx.Interpreter):
 
     def run_node(self, node: fx.Node) -> Any:
         result = super().run_node(node)
-        if node.op == "call_function" and isinstance(result, torch.Tensor) and result.is_floating_point() and result.numel():
+        if (
+            node.op == "call_function"
+            and isinstance(result, torch.Tensor)
+            and result.is_floating_point()
+            and result.numel()
+        ):
             peak = float(result.abs().max())
             fed = any(source in self.found for source in node.all_input_nodes)
             if FLOAT16_MOST < peak < float("inf") and (not fed or node in self.found):

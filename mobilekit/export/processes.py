@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -39,7 +39,7 @@ class Worker:
     def __init__(self, kind: str, *, debug: bool = False) -> None:
         self.kind = kind
         self.peak_bytes = 0
-        self._log: IO[bytes] = tempfile.TemporaryFile()
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by __exit__
         read, write = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mobilekit.export.worker", kind],
@@ -52,7 +52,7 @@ class Worker:
         os.close(write)
         self._answers = os.fdopen(read, "r")
 
-    def __enter__(self) -> "Worker":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

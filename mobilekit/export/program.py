@@ -64,9 +64,7 @@ def trace(
     return Program(exported, inputs, outputs)
 
 
-def _doubled(
-    examples: tuple[Tensor, ...], *, free_batch: bool
-) -> tuple[tuple[Tensor, ...]]:
+def _doubled(examples: tuple[Tensor, ...], *, free_batch: bool) -> tuple[tuple[Tensor, ...]]:
     """Return the examples, with a batch of 2 where it is to be free: 1 would be taken as fixed.
 
     Raises:
@@ -237,9 +235,10 @@ def _output_layout(value: Tensor) -> Any:
 @contextlib.contextmanager
 def _hushed() -> Iterator[None]:
     """Hold back what `torch.export` logs and prints; an error says it in one line."""
-    with captured(*_LOGGERS), contextlib.redirect_stderr(io.StringIO()):
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
+    nowhere = io.StringIO()
+    hushed = contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere)
+    with captured(*_LOGGERS), hushed[0], hushed[1]:
+        yield
 
 
 @contextlib.contextmanager
@@ -257,7 +256,7 @@ def _inference(module: nn.Module) -> Iterator[None]:
 def _explain(problem: BaseException) -> str:
     """Say in one line what `torch.export` does not follow, and where in the user's code."""
     text = str(problem)
-    words = " ".join(text.split("\n\n")[0].split())[:300]
+    words = " ".join(text.split("\n\n", maxsplit=1)[0].split())[:300]
     place = re.findall(r'File "([^"]+)", line (\d+)', text)
     own = [(file, line) for file, line in place if "/torch/" not in file]
     where = f" at {own[-1][0].rsplit('/', 1)[-1]}:{own[-1][1]}" if own else ""

@@ -93,7 +93,12 @@ def convert(
     outputs = tuple(_moved(spec, channels_last) for spec in program.outputs)
     files.write_bytes(out, content)
     inputs, outputs = _as_stored(out, inputs, outputs)
-    described = {**metadata, "labels": list(labels), "inputs": [_words(s) for s in inputs], "outputs": [_words(s) for s in outputs]}
+    described = {
+        **metadata,
+        "labels": list(labels),
+        "inputs": [_words(s) for s in inputs],
+        "outputs": [_words(s) for s in outputs],
+    }
     files.write_bytes(out, with_metadata(content, described))
     return Converted(inputs, outputs, (*notes, *telling(lines)), time.monotonic() - started)
 
@@ -107,7 +112,7 @@ class Ends(nn.Module):
         self._inputs, self._outputs = program.inputs, program.outputs
         self._channels_last = channels_last
 
-    def train(self, mode: bool = True) -> "Ends":  # noqa: FBT001, FBT002  torch's signature
+    def train(self, mode: bool = True) -> "Ends":
         """A program is always in eval mode."""
         del mode
         self.training = False
@@ -142,7 +147,9 @@ def _as_stored(
         runner = TfliteRunner(path)
     except ArtifactError as problem:
         path.unlink()
-        raise ExportError(f"tflite: the file that the converter made is of no use: {problem}") from problem
+        raise ExportError(
+            f"tflite: the file that the converter made is of no use: {problem}"
+        ) from problem
     stored = {spec.name: spec.dtype for spec in (*runner.inputs, *runner.outputs)}
     found = [
         tuple(msgspec.structs.replace(spec, dtype=stored[spec.name]) for spec in side)
@@ -154,8 +161,8 @@ def _as_stored(
 def with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
     """Return the flat buffer with a metadata buffer called `mobilekit`, as JSON."""
     import numpy as np
-    from ai_edge_litert.tools import flatbuffer_utils
     from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     buffer = schema.BufferT()

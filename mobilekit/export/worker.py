@@ -76,7 +76,11 @@ def _run(job: dict[str, Any]) -> Any:
     for name in job["inputs"]:
         outputs = runner.run(load_file(name))
         path = f"{name}.outputs"
-        arrays = {key: np.ascontiguousarray(value) for key, value in outputs.items() if value.dtype.kind in "fiub"}
+        arrays = {
+            key: np.ascontiguousarray(value)
+            for key, value in outputs.items()
+            if value.dtype.kind in "fiub"
+        }
         save_file(arrays, path)
         written.append(path)
     return written
@@ -84,7 +88,7 @@ def _run(job: dict[str, Any]) -> Any:
 
 def _kinds() -> Any:
     kinds = list(FORMATS.values())
-    return kinds[0] | kinds[1] | kinds[2]  # type: ignore[operator]
+    return kinds[0] | kinds[1] | kinds[2]
 
 
 def _die_with_parent() -> None:

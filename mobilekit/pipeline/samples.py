@@ -13,7 +13,7 @@ from mobilekit.data import images as photographs
 from mobilekit.data.images import ImageSet, PixelRange
 
 if TYPE_CHECKING:
-    from mobilekit.core.tensors import Arrays
+    from mobilekit.core.tensors import Array, Arrays
     from mobilekit.runtime.program import Program
 
 NOISE_SAMPLES = 2
@@ -125,7 +125,7 @@ def read_golden(folder: Path) -> list[SampleSet]:
     ]
 
 
-def _contiguous(array: "object") -> "object":
+def _contiguous(array: "Array") -> "Array":
     import numpy as np
 
-    return np.ascontiguousarray(array)  # type: ignore[call-overload]
+    return np.ascontiguousarray(array)

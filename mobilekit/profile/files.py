@@ -95,9 +95,9 @@ def _onnx(path: Path) -> FileSummary:
 
 
 def _mlpackage(path: Path) -> FileSummary:
+    from mobilekit.runtime.coreml_reference.contents import constants, operator_kinds
     from mobilekit.runtime.coreml_reference.description import described
     from mobilekit.runtime.coreml_reference.loader import load_package
-    from mobilekit.runtime.coreml_reference.contents import constants, operator_kinds
 
     package = load_package(path)
     inputs, outputs = described(package.spec)

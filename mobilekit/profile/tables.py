@@ -1,6 +1,6 @@
 """Timings as a table that later work reads: `schemas/latency-table.schema.json`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -33,7 +33,7 @@ class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def latency_table(
     reports: Sequence[LatencyReport],
     delegation: dict[str, DelegationReport],
-    dtypes: dict[str, str] | None = None,
+    dtypes: Mapping[str, str] | None = None,
     shapes: dict[str, tuple[tuple[int, ...], ...]] | None = None,
 ) -> LatencyTable:
     """Collect whole files, and their operators where they were profiled.
@@ -51,8 +51,8 @@ def latency_table(
         common = (dtype, report.runtime, report.device, report.threads)
         rows.append(LatencyRow("model", report.file, sizes, *common, report.samples_ns))
         profile = delegation.get(report.file)
-        for operator in profile.operators if profile else ():
-            rows.append(
-                LatencyRow(operator.operator, operator.name, (), *common, (operator.mean_ns,))
-            )
+        rows.extend(
+            LatencyRow(operator.operator, operator.name, (), *common, (operator.mean_ns,))
+            for operator in (profile.operators if profile else ())
+        )
     return LatencyTable(SCHEMA_VERSION, tuple(rows))

@@ -29,7 +29,12 @@ class Runner(Protocol):
 
 def default_runtime(path: Path) -> str:
     """Name the runtime that a file is run by on this machine, by its suffix."""
-    known = {".mlpackage": "coreml-reference", ".tflite": "tflite", ".onnx": "onnx", ".pt2": "torch"}
+    known = {
+        ".mlpackage": "coreml-reference",
+        ".tflite": "tflite",
+        ".onnx": "onnx",
+        ".pt2": "torch",
+    }
     if path.suffix not in known:
         raise ArtifactError(f"{path}: not a model file ({', '.join(known)})")
     return known[path.suffix]
@@ -70,4 +75,6 @@ def open_model(path: Path, runtime: str | None = None, threads: int = 1) -> Runn
         from mobilekit.runtime.coreml import CoremlRunner
 
         return CoremlRunner(path)
-    raise UsageError(f"unknown runtime {name!r}; one of {', '.join(RUNTIMES)}.{suggestion(name, RUNTIMES)}")
+    raise UsageError(
+        f"unknown runtime {name!r}; one of {', '.join(RUNTIMES)}.{suggestion(name, RUNTIMES)}"
+    )

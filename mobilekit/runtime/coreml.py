@@ -21,7 +21,8 @@ class CoremlRunner:
     """
 
     def __init__(self, path: Path) -> None:
-        if sys.platform != "darwin":
+        system: str = sys.platform
+        if system != "darwin":
             raise RuntimeUnavailableError(
                 f"{path.name}: Core ML runs on macOS only; use --runtime coreml-reference"
             )

@@ -85,7 +85,7 @@ def foreign(path: Path, exported: torch.export.ExportedProgram) -> Program:
     values = {node.name: node.meta.get("val") for node in exported.graph.nodes}
     inputs = tuple(_spec(path, name, values.get(name)) for name in signature.user_inputs)
     outputs = tuple(
-        _spec(path, "output" if not index else f"output_{index}", values.get(name))  # type: ignore[arg-type]
+        _spec(path, "output" if not index else f"output_{index}", values.get(name))
         for index, name in enumerate(signature.user_outputs)
     )
     return Program(exported, inputs, outputs)
@@ -106,9 +106,7 @@ def run(program: Program, arrays: "Arrays", threads: int = 1) -> "Arrays":
             results = flat(program.module(*values))
     finally:
         torch.set_num_threads(before)
-    return {
-        spec.name: value.numpy() for spec, value in zip(program.outputs, results, strict=True)
-    }
+    return {spec.name: value.numpy() for spec, value in zip(program.outputs, results, strict=True)}
 
 
 def flat(value: Any) -> tuple[torch.Tensor, ...]:

@@ -95,7 +95,10 @@ class TfliteRunner:
         found = {}
         for detail in self._interpreter.get_tensor_details():
             try:
-                found[detail["index"]] = (detail["name"], self._interpreter.get_tensor(detail["index"]))
+                found[detail["index"]] = (
+                    detail["name"],
+                    self._interpreter.get_tensor(detail["index"]),
+                )
             except ValueError:  # a temporary without a value
                 continue
         return found
@@ -147,7 +150,9 @@ def _signature(interpreter: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
     signatures = interpreter._get_full_signature_list()  # noqa: SLF001  the public one lacks indices
     for key, ends in signatures.items():
         names_in = {name: details_in[i] for name, i in ends["inputs"].items() if i in details_in}
-        names_out = {name: details_out[i] for name, i in ends["outputs"].items() if i in details_out}
+        names_out = {
+            name: details_out[i] for name, i in ends["outputs"].items() if i in details_out
+        }
         if len(names_in) == len(details_in) and len(names_out) == len(ends["outputs"]):
             return key, names_in, names_out
     return (

@@ -37,15 +37,15 @@ def own_error(program: "Program", samples: "list[Arrays]", precision: str) -> di
     error = dict(signal)
     for arrays in samples:
         values = [torch.from_numpy(arrays[spec.name]) for spec in program.inputs]
-        wide = [v.double() if precision == "float32" and v.is_floating_point() else v for v in values]
+        wide = [
+            v.double() if precision == "float32" and v.is_floating_point() else v for v in values
+        ]
         with torch.no_grad():
             truth, found = flat(exact.run(*wide)), flat(rough.run(*values))
         for spec, first, second in zip(program.outputs, truth, found, strict=True):
             signal[spec.name] += float((first.double() ** 2).sum())
             error[spec.name] += float(((first.double() - second.double()) ** 2).sum())
-    return {
-        name: (error[name] / signal[name]) ** 0.5 if signal[name] else 0.0 for name in signal
-    }
+    return {name: (error[name] / signal[name]) ** 0.5 if signal[name] else 0.0 for name in signal}
 
 
 class Rounding(fx.Interpreter):

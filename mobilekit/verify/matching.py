@@ -82,8 +82,8 @@ def match(
         precision: float32 or float16.
 
     Returns:
-        Per value of the file: its counterpart, None where it has none; and whether it is cleared,
-        which is to say good itself, or needed for a value that is.
+        Per value of the file: its counterpart, None where it has none or needs none; and whether
+        it is cleared, which is to say good itself, or used for a value that is.
     """
     known = [_known(value, bound, precision) for value in network]
     places = {value.node: place for place, value in enumerate(network)}
@@ -93,13 +93,15 @@ def match(
     taken = {found.place for group in equals for found in group}
     floors: list[int] = []
     matches: list[Match | None] = []
-    for value, found in zip(file, good, strict=True):
+    for value, found, clear in zip(file, good, cleared, strict=True):
         floor = max((floors[source] for source in value.sources), default=-1)
         counterpart = found
         if found is None and value.pinned in places:
             counterpart = _compared(value, places[value.pinned], known)
-        elif found is None:
-            free = [p for p in range(floor + 1, len(known)) if p not in taken]
+        elif found is None and not clear:
+            moved = value.operator in MOVERS  # its counterpart may be that of what it moves
+            later = range(max(floor, 0) if moved else floor + 1, len(known))
+            free = [place for place in later if moved or place not in taken]
             counterpart = _likeliest(value, known, free)
         floors.append(found.place if found is not None else floor)
         matches.append(counterpart)
@@ -255,8 +257,8 @@ def _cleared(file: list[FileValue], good: list[Match | None]) -> list[bool]:
             users[source].append(place)
     cleared = [False] * len(file)
     for place in reversed(range(len(file))):
-        unused = not users[place] and not file[place].pinned
-        cleared[place] = (
-            good[place] is not None or unused or any(cleared[user] for user in users[place])
-        )
+        if good[place] is not None or file[place].pinned:
+            cleared[place] = good[place] is not None
+        else:
+            cleared[place] = not users[place] or any(cleared[user] for user in users[place])
     return cleared

@@ -25,7 +25,7 @@ def spine(tmp_path_factory) -> Path:
     """Export a user's small net to all three formats, once."""
     out = tmp_path_factory.mktemp("spine") / "tiny"
     labels = out.parent / "labels.txt"
-    labels.write_text("\n".join(["cat", "dog", "bird", "fish", "horse"]))
+    labels.write_text("cat\ndog\nbird\nfish\nhorse\n")
     code = cli.execute(
         [
             "export", f"{NETS}:tiny", "--input", "image=1x3x32x32", "--to", "coreml,tflite,onnx",

@@ -15,12 +15,18 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 def test_the_artifact_is_whole_and_every_file_passes(spine: Path):
     manifest = artifact.read_manifest(spine)
     artifact.check_files(spine, manifest)
-    assert [file.path for file in manifest.files] == ["model.mlpackage", "model.tflite", "model.onnx"]
+    assert [file.path for file in manifest.files] == [
+        "model.mlpackage",
+        "model.tflite",
+        "model.onnx",
+    ]
     assert not manifest.failures
     for file in manifest.files:
         assert file.parity.verdict == "pass", file.parity.reason
         assert {group.inputs for group in file.parity.sets} == {"images", "noise"}
-        assert all(row.elements == 5 * group.samples for group in file.parity.sets for row in group.outputs)
+        assert all(
+            row.elements == 5 * group.samples for group in file.parity.sets for row in group.outputs
+        )
     timed = {file.path: file.latency is not None for file in manifest.files}
     assert timed["model.tflite"]
     assert timed["model.onnx"]
@@ -55,7 +61,9 @@ def test_the_files_compute_what_numpy_says_of_their_camera_pixels(spine: Path):
     np.testing.assert_allclose(onnx["output"], np.repeat(expected, 3, axis=0), atol=1e-5 * scale)
     probabilities = next(v for k, v in coreml.items() if v.size == 5)
     np.testing.assert_allclose(probabilities.reshape(1, -1), expected, atol=1e-2 * scale)
-    assert coreml["classLabel"][0] == ["cat", "dog", "bird", "fish", "horse"][int(expected.argmax())]
+    assert (
+        coreml["classLabel"][0] == ["cat", "dog", "bird", "fish", "horse"][int(expected.argmax())]
+    )
 
 
 def test_verify_says_the_same_again_and_layer_by_layer(spine: Path, command):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import ExportError
@@ -87,7 +88,8 @@ def test_integer_inputs(apply: Any, roundtrip: Any, float32_bar: float) -> None:
 
 
 def test_an_output_that_is_an_input(apply: Any, roundtrip: Any, float32_bar: float) -> None:
-    trip = roundtrip(apply(lambda x: (x, x + 1)), (IMAGE,), FLOAT32)
+    net = apply(lambda x: (x, x + 1, x.reshape(x.shape), functional.dropout(x, training=False)))
+    trip = roundtrip(net, (IMAGE,), FLOAT32)
     assert trip.relative_l2 <= float32_bar
 
 
@@ -106,9 +108,7 @@ def test_an_image_input_takes_8_bit_pixels(tmp_path: Any) -> None:
         program = trace(net, (IMAGE,), normalization=normalization)
         path = tmp_path / f"{normalization is None}.mlpackage"
         target = CoremlTarget(precision="float32", image_input=True)
-        converted = convert(
-            program, target, path, {}, normalized=normalization is not None
-        )
+        converted = convert(program, target, path, {}, normalized=normalization is not None)
         assert converted.inputs == (TensorSpec("image", (1, 8, 6, 3), "uint8", "NHWC"),)
         assert _spec(path).description.input[0].type.imageType.width == 6
         with torch.no_grad():

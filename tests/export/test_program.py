@@ -85,7 +85,9 @@ def test_normalization_is_the_formula_in_float64(normalization: Normalization, a
     expected = (pixels.astype(np.float64) * normalization.scale - mean) / std
     found = run(program, {"image": pixels})["output"]
     # Four roundings of float32 (two constants, product, sum) of terms no greater than 3/std.
-    assert np.abs(found - expected).max() <= 4 * 2**-24 * (np.abs(expected) + np.abs(mean / std)).max()
+    assert (
+        np.abs(found - expected).max() <= 4 * 2**-24 * (np.abs(expected) + np.abs(mean / std)).max()
+    )
 
 
 @pytest.mark.parametrize(

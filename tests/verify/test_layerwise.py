@@ -161,8 +161,16 @@ class Overflowing(nn.Module):
         return self.back(torch.relu(self.large(x)))  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize(
+    ("large", "operator"),
+    [
+        (2e3, "conv"),
+        # Weights that are no float16 numbers keep the convolution in float32: the cast overflows.
+        (5e5, "cast"),
+    ],
+)
 def test_names_the_operator_that_overflows_in_float16(
-    inputs: dict[str, np.ndarray], tmp_path: Path
+    inputs: dict[str, np.ndarray], tmp_path: Path, large: float, operator: str
 ) -> None:
     from mobilekit.export import coreml
 
@@ -171,14 +179,15 @@ def test_names_the_operator_that_overflows_in_float16(
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.4)
-        net.large.weight *= 5e5
+        net.first.weight *= 30
+        net.large.weight *= large
         net.back.weight *= 1e-6
     program = trace(net.eval(), (TensorSpec("image", (1, 3, 16, 16), layout="NCHW"),))
     path = tmp_path / "model.mlpackage"
     coreml.convert(program, CoremlTarget(), path, {})
     finding = explain(path, CoremlTarget(), program, inputs, inputs, tmp_path)
     assert finding.rise is not None
-    assert (finding.rise.operator, finding.rise.module) == ("conv", "large")
+    assert (finding.rise.operator, finding.rise.module) == (operator, "large")
     assert finding.rise.non_finite > 0
     assert "not finite" in finding.summary
     assert (tmp_path / "layers-coreml.svg").is_file()

@@ -92,12 +92,16 @@ def _nearest(operator: Callable[..., Tensor]) -> Callable[[dict[str, Operand]], 
         exact_factors = all(factor is None or factor == int(factor) for factor in (down, across))
         if whole and exact_factors:
             return None
-        return Gather(_positions(operator, height, rows, down), _positions(operator, width, columns, across))
+        return Gather(
+            _positions(operator, height, rows, down), _positions(operator, width, columns, across)
+        )
 
     return build
 
 
-def _positions(operator: Callable[..., Tensor], size: int, new: int, factor: float | None) -> Tensor:
+def _positions(
+    operator: Callable[..., Tensor], size: int, new: int, factor: float | None
+) -> Tensor:
     ramp = torch.arange(size, dtype=torch.float64).reshape(1, 1, size, 1)
     picked: Tensor = operator(ramp, [new, 1], factor, None)
     return picked.reshape(-1).to(torch.int64)

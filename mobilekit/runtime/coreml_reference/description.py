@@ -12,7 +12,13 @@ from mobilekit.core.tensors import TensorSpec
 if TYPE_CHECKING:
     from mobilekit.core.tensors import Array, Arrays
 
-_ARRAY_TYPES = {65568: "float32", 65552: "float16", 131104: "int32", 65600: "float64", 131080: "int8"}
+_ARRAY_TYPES = {
+    65568: "float32",
+    65552: "float16",
+    131104: "int32",
+    65600: "float64",
+    131080: "int8",
+}
 """Core ML's ArrayFeatureType.ArrayDataType: 0x10000 is floating, 0x20000 integer; then the bits."""
 GRAY, RGB, BGR, GRAY_FLOAT16 = 10, 20, 30, 40
 """Core ML's ImageFeatureType.ColorSpace."""
@@ -82,12 +88,16 @@ class Ends:
         shape = tuple(array.shape)
         if flexible is None:
             if shape != spec.shape:
-                raise DataError(f"input {spec.name}: {list(shape)} given, {list(spec.shape)} expected")
+                raise DataError(
+                    f"input {spec.name}: {list(shape)} given, {list(spec.shape)} expected"
+                )
             return
         if flexible.WhichOneof("ShapeFlexibility") == "enumeratedShapes":
             allowed = [tuple(item.shape) for item in flexible.enumeratedShapes.shapes]
             if shape not in allowed:
-                raise DataError(f"input {spec.name}: {list(shape)} given, one of {allowed} expected")
+                raise DataError(
+                    f"input {spec.name}: {list(shape)} given, one of {allowed} expected"
+                )
             return
         ranges = flexible.shapeRange.sizeRanges
         fits = len(ranges) == len(shape) and all(
@@ -117,23 +127,31 @@ def described(
 def described_function(spec: Any, function: str | None = None) -> Ends:
     """Return how values cross the border of a model, or of one of its functions."""
     features = _features(spec, function)
-    images, flexible, kinds, types, states = {}, {}, {}, {}, {}
-    for feature in (*features.input, *features.output):
-        if feature.type.WhichOneof("Type") == "imageType":
-            images[feature.name] = int(feature.type.imageType.colorSpace)
-    for feature in features.input:
-        if feature.type.WhichOneof("Type") == "multiArrayType":
-            array = feature.type.multiArrayType
-            if array.WhichOneof("ShapeFlexibility"):
-                flexible[feature.name] = array
-    for feature in features.output:
-        kinds[feature.name] = feature.type.WhichOneof("Type")
-        if kinds[feature.name] == "multiArrayType":
-            types[feature.name] = _ARRAY_TYPES[feature.type.multiArrayType.dataType]
-    for feature in features.state:
-        array = feature.type.stateType.arrayType
-        states[feature.name] = (tuple(int(n) for n in array.shape), _ARRAY_TYPES[array.dataType])
-    return Ends(images, kinds, flexible, states, types)
+    both = (*features.input, *features.output)
+    kinds = {feature.name: feature.type.WhichOneof("Type") for feature in both}
+    arrays = {f.name: f.type.multiArrayType for f in both if kinds[f.name] == "multiArrayType"}
+    outputs = [feature.name for feature in features.output]
+    return Ends(
+        images={
+            feature.name: int(feature.type.imageType.colorSpace)
+            for feature in both
+            if kinds[feature.name] == "imageType"
+        },
+        kinds={name: kinds[name] for name in outputs},
+        flexible={
+            feature.name: arrays[feature.name]
+            for feature in features.input
+            if feature.name in arrays and arrays[feature.name].WhichOneof("ShapeFlexibility")
+        },
+        states={
+            feature.name: _state(feature.type.stateType.arrayType) for feature in features.state
+        },
+        types={name: _ARRAY_TYPES[arrays[name].dataType] for name in outputs if name in arrays},
+    )
+
+
+def _state(array: Any) -> tuple[tuple[int, ...], str]:
+    return tuple(int(size) for size in array.shape), _ARRAY_TYPES[array.dataType]
 
 
 def _features(spec: Any, function: str | None) -> Any:
@@ -158,7 +176,9 @@ def _feature(feature: Any) -> TensorSpec:
         return TensorSpec(feature.name, shape, dtype, "NHWC")
     if kind == "dictionaryType":
         return TensorSpec(feature.name, (), "dictionary")
-    return TensorSpec(feature.name, (), {"stringType": "string", "int64Type": "int64"}.get(kind, kind))
+    return TensorSpec(
+        feature.name, (), {"stringType": "string", "int64Type": "int64"}.get(kind, kind)
+    )
 
 
 def _default_shape(array: Any) -> tuple[int, ...]:

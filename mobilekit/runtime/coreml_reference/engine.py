@@ -104,7 +104,7 @@ class ReferenceRunner:
         torch.set_num_threads(self._threads)
         try:
             with torch.inference_mode():
-                values = {
+                values: dict[str, Any] = {
                     name: self._ends.to_program(name, to_tensor(array))
                     for name, array in inputs.items()
                 }

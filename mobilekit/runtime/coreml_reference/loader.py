@@ -44,7 +44,9 @@ def load_package(path: Path) -> Package:
         model = ct.models.MLModel(str(path), skip_model_load=True)
         spec = model.get_spec()
     except Exception as problem:
-        raise ArtifactError(f"{path}: cannot be read by coremltools ({_words(problem)})") from problem
+        raise ArtifactError(
+            f"{path}: cannot be read by coremltools ({_words(problem)})"
+        ) from problem
     kind = spec.WhichOneof("Type")
     if kind != "mlProgram":
         raise ArtifactError(

@@ -102,7 +102,9 @@ def _step(operation: Any, constants: dict[str, Any], fixed: set[str]) -> Step:
         arguments=arguments,
         outputs=tuple(variable.name for variable in operation.outputs),
         types=tuple(type_of(variable) for variable in operation.outputs),
-        shapes=tuple(tuple(variable.shape or ()) for variable in operation.outputs if not _odd(variable)),
+        shapes=tuple(
+            tuple(variable.shape or ()) for variable in operation.outputs if not _odd(variable)
+        ),
         blocks=blocks,
         wants_context="context" in known,
         constant=not blocks and used <= fixed and not kind.startswith(("random_", "read_state")),
@@ -179,7 +181,17 @@ def _refs(arguments: dict[str, Any]) -> list[Ref]:
 
 def _constant_step(name: str, value: Any) -> Step:
     return Step(
-        name, "const", lambda: value, {}, (name,), ("",), (), (), wants_context=False, constant=True, frees=()
+        name,
+        "const",
+        lambda: value,
+        {},
+        (name,),
+        ("",),
+        (),
+        (),
+        wants_context=False,
+        constant=True,
+        frees=(),
     )
 
 
@@ -211,5 +223,6 @@ def _with_lifetimes(steps: tuple[Step, ...], outputs: tuple[str, ...]) -> tuple[
         if name in made and name not in outputs:
             ends.setdefault(index, []).append(name)
     return tuple(
-        dataclasses.replace(step, frees=tuple(ends.get(index, ()))) for index, step in enumerate(steps)
+        dataclasses.replace(step, frees=tuple(ends.get(index, ())))
+        for index, step in enumerate(steps)
     )

@@ -39,7 +39,7 @@ _ACTIVATIONS: dict[str, _Activation] = {
 }
 
 
-def rnn(  # noqa: PLR0913  the operator's own parameters
+def rnn(
     *,
     x: Tensor,
     initial_h: Tensor,
@@ -67,7 +67,7 @@ def rnn(  # noqa: PLR0913  the operator's own parameters
     return _sequence(states, output_sequence), h
 
 
-def gru(  # noqa: PLR0913  the operator's own parameters
+def gru(
     *,
     x: Tensor,
     initial_h: Tensor,
@@ -112,7 +112,7 @@ def gru(  # noqa: PLR0913  the operator's own parameters
     return _sequence(states, output_sequence), h
 
 
-def lstm(  # noqa: PLR0913  the operator's own parameters
+def lstm(
     *,
     x: Tensor,
     initial_h: Tensor,

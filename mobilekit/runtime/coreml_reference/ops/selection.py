@@ -26,7 +26,7 @@ def argsort(*, x: Tensor, axis: Number = -1, ascending: Number = False) -> Tenso
     return torch.argsort(x, dim=place, descending=not flag(ascending), stable=True)
 
 
-def topk(  # noqa: PLR0913  the operator's own parameters
+def topk(
     *,
     x: Tensor,
     k: Number = 1,

@@ -19,7 +19,7 @@ from mobilekit.runtime.coreml_reference.ops.values import (
 )
 
 
-def slice_by_index(  # noqa: PLR0913  the operator's own parameters
+def slice_by_index(
     *,
     x: Tensor,
     begin: Number,
@@ -61,7 +61,7 @@ def slice_by_size(*, x: Tensor, begin: Number, size: Number) -> Tensor:
     return x
 
 
-def slice_update(  # noqa: PLR0913  the operator's own parameters
+def slice_update(
     *,
     x: Tensor,
     update: Tensor,

@@ -7,7 +7,7 @@ from torch import Tensor
 from mobilekit.runtime.coreml_reference.context import Handler, OpContext
 
 
-def read_state(*, input: Any, context: OpContext) -> Tensor:  # noqa: A002
+def read_state(*, input: Any, context: OpContext) -> Tensor:
     """Return the current value of a state."""
     return context.state[input.name]
 
