@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mobilekit.core.tensors import Arrays
 
 FLOAT16_MOST = 65504.0
+MOST_CAUSES = 4
 _WRAPPERS = ("/mobilekit/export/program.py", "/mobilekit/export/tflite.py")
 _FAMILIES = (resize, pointwise, arrangement, transposed, pooling, ordering, absent)
 
@@ -99,7 +100,7 @@ def overflowing(program: Program, calibration: "list[Arrays]") -> tuple[Finding,
 
 def operator_at(program: Program, problem: BaseException) -> str:
     """Explain a converter's error in one line: the operator, its module and source line."""
-    text = " ".join(str(problem).split())
+    text = _words(problem)
     words = text[:300]
     named = set(re.findall(r"(?:aten|torchvision)[.:]+(\w+)", text))
     named |= set(re.findall(r"(?:op|node|function for|operator)\s+['`]?(\w+)['`]?", text))
@@ -112,6 +113,15 @@ def operator_at(program: Program, problem: BaseException) -> str:
             module, source = place_of(node)
             return f"operator {name}{_where(module, source)} cannot be converted: {words}"
     return f"the converter failed: {type(problem).__name__}: {words}"
+
+
+def _words(problem: BaseException | None) -> str:
+    """Return what an error and its causes say, the first cause first, in one line without colours."""
+    said: list[str] = []
+    while problem is not None and len(said) < MOST_CAUSES:
+        said.insert(0, re.sub(r"\x1b\[[0-9;]*m", "", str(problem)))
+        problem = problem.__cause__
+    return " ".join(" ".join(said).split())
 
 
 def _in_generated_code(text: str) -> set[str]:

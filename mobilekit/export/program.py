@@ -56,6 +56,8 @@ def trace(
             )
         except Exception as problem:
             raise ModelError(_explain(problem)) from problem
+    if free_batch:
+        _check_free(exported, results)
     names = _output_names(wrapped.names, output_names, len(results))
     outputs = tuple(
         TensorSpec(name, tuple(value.shape), _dtype(value), _output_layout(value))
@@ -80,6 +82,19 @@ def _doubled(examples: tuple[Tensor, ...], *, free_batch: bool) -> tuple[tuple[T
 def _free(examples: tuple[Tensor, ...]) -> dict[str, Any]:
     batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
     return {"inputs": tuple({0: batch} for _ in examples)}
+
+
+def _check_free(exported: torch.export.ExportedProgram, results: tuple[Tensor, ...]) -> None:
+    """Refuse outputs whose shape, for a free batch, is not that for a batch of 1 but for the first axis.
+
+    A batch that was squeezed away, summed over or baked into a reshape would go unseen otherwise.
+    """
+    values = {node.name: node.meta["val"] for node in exported.graph.nodes if "val" in node.meta}
+    for name, result in zip(exported.graph_signature.user_outputs, results, strict=True):
+        shape, fixed = values[str(name)].shape, result.shape
+        free = len(shape) == len(fixed) > 0 and not isinstance(shape[0], int)
+        if not free or fixed[0] != 1 or shape[1:] != fixed[1:]:
+            raise ModelError(f"a free batch changes output {name} from {list(fixed)} to {list(shape)}")
 
 
 def _called(

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from mobilekit.core import files
 from mobilekit.core.errors import MobilekitError
 from mobilekit.core.targets import FORMATS, Target
 
@@ -53,14 +54,16 @@ def _convert(converter: Any, job: dict[str, Any]) -> Any:
     from mobilekit.runtime import program as programs
 
     target: Target = msgspec.convert(job["target"], type=_kinds())
-    converted = converter.convert(
-        programs.load(Path(job["program"])),
-        target,
-        Path(job["out"]),
-        job["metadata"],
-        tuple(job["labels"]),
-        normalized=job["normalized"],
-    )
+    out = Path(job["out"])
+    with files.explained(out):
+        converted = converter.convert(
+            programs.load(Path(job["program"])),
+            target,
+            out,
+            job["metadata"],
+            tuple(job["labels"]),
+            normalized=job["normalized"],
+        )
     return msgspec.to_builtins(converted)
 
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from mobilekit.core.errors import ExportError
+from mobilekit.core.errors import ExportError, ModelError
 from mobilekit.core.targets import OnnxTarget
 from mobilekit.core.tensors import TensorSpec
+from mobilekit.export.program import trace
 
 TARGET = OnnxTarget()
 IMAGE = TensorSpec("image", (1, 3, 8, 6), layout="NCHW")
-FIXED = "the batch size is fixed"
 
 
 def _net() -> nn.Module:
@@ -33,7 +33,8 @@ def _session(path: Any) -> onnxruntime.InferenceSession:
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_any_batch_gives_what_pytorch_gives(batch: int, roundtrip: Any, float32_bar: float) -> None:
     net = _net()
-    trip = roundtrip(net, (IMAGE,), TARGET)
+    program = trace(net.eval(), (IMAGE,), free_batch=True)
+    trip = roundtrip(program, (IMAGE,), TARGET)
     assert trip.relative_l2 <= float32_bar
     assert trip.converted.notes == ()
     x = np.random.default_rng(1).standard_normal((batch, 3, 8, 6)).astype(np.float32)
@@ -62,11 +63,20 @@ def test_a_fixed_batch_when_asked(roundtrip: Any, float32_bar: float) -> None:
         lambda x: x.permute(1, 0, 2, 3) * 2,
     ],
 )
-def test_a_batch_that_the_graph_holds_is_fixed_and_said(
-    function: Any, apply: Any, roundtrip: Any, float32_bar: float
-) -> None:
-    trip = roundtrip(apply(function), (IMAGE,), TARGET)
-    assert [note.partition(":")[0] for note in trip.converted.notes] == [FIXED]
+def test_a_batch_that_the_graph_holds_cannot_be_free(function: Any, apply: Any) -> None:
+    with pytest.raises(ModelError):
+        trace(apply(function), (IMAGE,), free_batch=True)
+
+
+def test_only_a_batch_of_one_can_be_free(apply: Any) -> None:
+    with pytest.raises(ModelError, match="first axis is 1"):
+        trace(apply(lambda x: x + 1), (TensorSpec("x", (4, 3)),), free_batch=True)
+
+
+def test_a_fixed_program_gives_a_fixed_file_and_a_note(roundtrip: Any, float32_bar: float) -> None:
+    trip = roundtrip(_net(), (IMAGE,), TARGET)
+    (note,) = trip.converted.notes
+    assert note.startswith("the batch size is fixed")
     assert trip.relative_l2 <= float32_bar
     assert _session(trip.path).get_inputs()[0].shape == [1, 3, 8, 6]
 

@@ -225,7 +225,22 @@ def test_flatten_converts_with_a_fixed_batch_in_lite_rt_and_a_free_one_in_onnx(
     roundtrip: Any, float32_bar: float
 ) -> None:
     net = nn.Sequential(nn.Conv2d(4, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(1), nn.Linear(2, 3))
-    for target in (TFLITE, OnnxTarget()):
-        trip = roundtrip(net, (PLAIN,), target)
+    free = trace(net.eval(), (PLAIN,), free_batch=True)
+    for program, target in ((net, TFLITE), (free, OnnxTarget())):
+        trip = roundtrip(program, (PLAIN,), target)
         assert trip.relative_l2 <= float32_bar
         assert trip.converted.notes == ()
+
+
+def test_flatten_with_a_free_batch_does_not_convert_bare(roundtrip: Any) -> None:
+    net = nn.Sequential(nn.Conv2d(4, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(1), nn.Linear(2, 3))
+    free = trace(net.eval(), (PLAIN,), free_batch=True)
+    import litert_torch
+
+    with pytest.raises(Exception, match=r"[Ss]hape|concrete|Jit"):
+        litert_torch.convert(
+            net.eval(),
+            (torch.zeros(2, *PLAIN.shape[1:]),),
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=8)},),
+        )
+    del free
