@@ -16,8 +16,12 @@ def methods(
         ),
     ] = "compression",
     json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> int:
     """List compression methods, guarded conversion traps, or the executor's operators."""
+    del quiet  # there is no progress to hide
+    console.set_up_logging(debug=debug)
     {"compression": _compression, "traps": _traps, "operators": _operators}[topic](json)
     return 0
 

@@ -3,8 +3,12 @@
 from mobilekit.cli import console, options
 
 
-def nets(json: options.Json = False) -> int:
+def nets(
+    json: options.Json = False, quiet: options.Quiet = False, debug: options.Debug = False
+) -> int:
     """List each shipped network and variant with parameters, MACs and input."""
+    del quiet  # there is no progress to hide
+    console.set_up_logging(debug=debug)
     from mobilekit.nets.catalog import variants
 
     known = variants()

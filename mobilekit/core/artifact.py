@@ -77,6 +77,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Output → input that it is fed back to in the next frame (previous mask)."""
     failures: tuple[Failure, ...] = ()
     recipe_digest: str = ""
+    digest: str = ""
+    """SHA-256 of all that was known before conversion; the files carry it in their metadata."""
     tools: dict[str, str] = {}
     """Package → version that made the files."""
 

@@ -34,7 +34,7 @@ _BUNDLED = (
     ("skimage", "data/coffee.png"),  # R. Michetti, CC0
     ("skimage", "data/rocket.jpg"),  # SpaceX, CC0
     ("skimage", "data/hubble_deep_field.jpg"),  # NASA, public domain
-    ("skimage", "data/camera.png"),  # L. Bourdev, CC0
+    ("skimage", "data/camera.png"),  # L. Varshney, CC0
     ("skimage", "data/coins.png"),  # Brooklyn Museum, no known restrictions
 )
 
@@ -97,7 +97,9 @@ def folder(path: Path, count: int, seed: int) -> ImageSet:
             f"--images {path}: {len(broken)} of {seen} images cannot be read: {', '.join(broken[:3])}"
         )
     found = tuple(images)
-    return ImageSet(path.name, found, f"images of {path.name}", _digest(found), tuple(broken))
+    skipped = f" ({len(broken)} unreadable: {', '.join(broken[:3])})" if broken else ""
+    provenance = f"images of {path.name}{skipped}"
+    return ImageSet(path.name, found, provenance, _digest(found), tuple(broken))
 
 
 def batches(
@@ -154,6 +156,9 @@ def _read(path: Path) -> "Pixels":
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # 16-bit gray, which Pillow would clip to white
+                levels = np.asarray(upright, np.float64) / 257
+                upright = Image.fromarray(np.rint(levels.clip(0, 255)).astype(np.uint8))
             return np.asarray(upright.convert("RGB"))
     except (SyntaxError, ValueError, Image.DecompressionBombError) as problem:
         raise OSError(str(problem)) from problem

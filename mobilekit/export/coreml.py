@@ -69,6 +69,8 @@ def convert(
                 convert_to="mlprogram",
                 skip_model_load=True,
             )
+        except OSError:
+            raise  # the disk, not the network
         except Exception as problem:
             raise ExportError(f"coreml: {operator_at(program, problem)}") from problem
         _describe(model, metadata, program)

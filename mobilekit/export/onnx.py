@@ -50,6 +50,8 @@ def convert(
     with captured("torch.onnx", "onnxscript", "onnx_ir") as lines:
         try:
             found = _exported(rewritten)
+        except OSError:
+            raise  # the disk, not the network
         except Exception as problem:
             raise ExportError(f"onnx: {operator_at(program, problem)}") from problem
     model = found.model_proto

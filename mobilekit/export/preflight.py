@@ -21,7 +21,15 @@ from mobilekit.export.rewrites import (
     resize,
     transposed,
 )
-from mobilekit.export.rewrites.rule import Refused, Rule, arguments_of, tensor_nodes
+from mobilekit.export.rewrites.rule import (
+    Refused,
+    Rule,
+    arguments_of,
+    check_in_place,
+    readers_after,
+    tensor_nodes,
+    writes_in_place,
+)
 from mobilekit.export.traps import Finding
 from mobilekit.runtime.program import Program
 
@@ -103,13 +111,14 @@ def operator_at(program: Program, problem: BaseException) -> str:
     text = _words(problem)
     words = text[:300]
     named = set(re.findall(r"(?:aten|torchvision)[.:]+(\w+)", text))
-    named |= set(re.findall(r"(?:op|node|function for|operator)\s+['`]?(\w+)['`]?", text))
+    named |= set(re.findall(r"(?:op|node|operator)\s+['`]?(\w+)['`]?", text))
     named |= _in_generated_code(text)
+    primitive = tuple(f"_{short}" for short in re.findall(r"prims\.(\w+)", text))
     for node in program.exported.graph.nodes:
         if node.op != "call_function":
             continue
         name = str(node.target).split(".")[1] if "." in str(node.target) else str(node.target)
-        if name in named or node.name in named:
+        if name in named or node.name in named or name.endswith(primitive):
             module, source = place_of(node)
             return f"operator {name}{_where(module, source)} cannot be converted: {words}"
     return f"the converter failed: {type(problem).__name__}: {words}"
@@ -154,6 +163,7 @@ def _sprung(module: fx.GraphModule, target: Target) -> Iterator[tuple[Finding, f
             if kind not in rule.formats:
                 continue
             try:
+                check_in_place(node)
                 replacement = rule.build(arguments_of(node))
             except Refused as reason:
                 yield _finding(node, rule.trap, "refused", str(reason)), node, None
@@ -168,6 +178,9 @@ def _replace(module: fx.GraphModule, node: fx.Node, replacement: Any, name: str)
     with module.graph.inserting_before(node):
         made = module.graph.call_module(name, tensor_nodes(node))
     made.meta = dict(node.meta)
+    if writes_in_place(node):
+        for reader in readers_after(node, node.all_input_nodes[0]):
+            reader.replace_input_with(node.all_input_nodes[0], made)
     node.replace_all_uses_with(made)
     module.graph.erase_node(node)
 

@@ -15,7 +15,7 @@ from mobilekit.core import errors
 from mobilekit.core.errors import ExportError
 from mobilekit.core.targets import Target
 from mobilekit.export.converted import Converted
-from mobilekit.export.worker import ANSWERS
+from mobilekit.export.worker import ANSWERS, PARENT
 
 if TYPE_CHECKING:
     from mobilekit.core.tensors import Arrays
@@ -26,6 +26,9 @@ _QUIET = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "LITERT_TORCH_SHOW_PROGRESS": "n",
     "TQDM_DISABLE": "1",
+    # glibc gives every large tensor back to the system, and the pages must be zeroed again: keep them
+    "MALLOC_MMAP_THRESHOLD_": "2000000000",
+    "MALLOC_TRIM_THRESHOLD_": "2000000000",
 }
 
 
@@ -46,7 +49,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=sys.stderr if debug else self._log,
             stderr=sys.stderr if debug else self._log,
-            env={**_QUIET, **os.environ, ANSWERS: str(write)},
+            env={**_QUIET, **os.environ, ANSWERS: str(write), PARENT: str(os.getpid())},
             pass_fds=(write,),
         )
         os.close(write)

@@ -94,7 +94,9 @@ def _check_free(exported: torch.export.ExportedProgram, results: tuple[Tensor, .
         shape, fixed = values[str(name)].shape, result.shape
         free = len(shape) == len(fixed) > 0 and not isinstance(shape[0], int)
         if not free or fixed[0] != 1 or shape[1:] != fixed[1:]:
-            raise ModelError(f"a free batch changes output {name} from {list(fixed)} to {list(shape)}")
+            raise ModelError(
+                f"a free batch changes output {name} from {list(fixed)} to {list(shape)}"
+            )
 
 
 def _called(

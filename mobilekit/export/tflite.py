@@ -85,6 +85,8 @@ def convert(
     with captured("litert_torch", "jax", "absl") as lines:
         try:
             model = litert_torch.convert(module, sample_kwargs=examples)
+        except OSError:
+            raise  # the disk, not the network
         except Exception as problem:
             raise ExportError(f"tflite: {operator_at(program, problem)}") from problem
         content = _content(model, out)

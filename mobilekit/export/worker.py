@@ -21,6 +21,7 @@ from mobilekit.core.errors import MobilekitError
 from mobilekit.core.targets import FORMATS, Target
 
 ANSWERS = "MOBILEKIT_ANSWERS"
+PARENT = "MOBILEKIT_PARENT"
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG, Linux prctl(2)
 
 
@@ -101,7 +102,7 @@ def _die_with_parent() -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
-        if os.getppid() == 1:
+        if os.getppid() != int(os.environ[PARENT]):  # it died before the line above
             sys.exit(1)
 
 

@@ -90,6 +90,8 @@ def _fill(
     ready, conversions = channel
     request = plan.request
     program, base = _trace(fresh, plan, source, progress)
+    identity = hashlib.sha256(msgspec.json.encode(base, order="sorted")).hexdigest()
+    base = msgspec.structs.replace(base, digest=identity)
     paths = _programs(fresh, plan, source, base)
     images = samples.choose_images(request.images, request.image_count, plan.seed)
     inputs = samples.sample_inputs(
@@ -231,9 +233,8 @@ def _overflow_notes(
 
 def _metadata(request: ExportRequest, base: Manifest) -> dict[str, str]:
     """Give what is written into each file: the user's words, and what identifies the network."""
-    identity = hashlib.sha256(msgspec.json.encode(base, order="sorted")).hexdigest()
     trained = {} if base.trained else {"mobilekit.weights": "UNTRAINED"}
-    return {**request.metadata, "mobilekit.digest": identity, **trained}
+    return {**request.metadata, "mobilekit.digest": base.digest, **trained}
 
 
 def _provenance(inputs: list[samples.InputSet]) -> str:

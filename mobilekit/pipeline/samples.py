@@ -88,7 +88,7 @@ def write_golden(folder: Path, sets: list[SampleSet]) -> dict[str, str]:
 
     Tensors are named `<set>.<tensor>`, in the network's own layout.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     from mobilekit.core import files
 
@@ -99,13 +99,12 @@ def write_golden(folder: Path, sets: list[SampleSet]) -> dict[str, str]:
     digests = {}
     for name, groups in chosen.items():
         path = folder / name
-        path.parent.mkdir(exist_ok=True)
         tensors = {
             f"{group}.{key}": _contiguous(value)
             for group, arrays in groups.items()
             for key, value in arrays.items()
         }
-        save_file(tensors, path)
+        files.write_bytes(path, save(tensors))
         digests[name] = files.sha256(path)
     return digests
 

@@ -1,5 +1,7 @@
 """The proof again, later: the files of an artifact against its own program."""
 
+import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import msgspec
 
 from mobilekit.core import artifact
 from mobilekit.core.artifact import Manifest, ModelFile
-from mobilekit.core.errors import UsageError
+from mobilekit.core.errors import UsageError, suggestion
 from mobilekit.core.reports import ParityReport
 from mobilekit.pipeline import samples
 from mobilekit.pipeline.adapting import from_file, pixel_scale, to_file
@@ -51,8 +53,9 @@ def verify(request: VerifyRequest, progress: Progress) -> Verification:
         sets = [*sets, *_on_images(request, manifest, progress)]
     reports = []
     for file in manifest.files:
-        progress(f"running {file.path}")
-        reports.append(_report(request, manifest, file, sets))
+        for runtime in _runtimes_of(request.folder / file.path, request.runtime):
+            progress(f"running {file.path} by {runtime}")
+            reports.append(_report(request, manifest, file, runtime, sets))
     layers: tuple[LayerFinding, ...] = ()
     if request.layerwise:
         layers = _layerwise(request, manifest, sets[0], progress)
@@ -73,13 +76,15 @@ def _on_images(request: VerifyRequest, manifest: Manifest, progress: Progress) -
 
 
 def _report(
-    request: VerifyRequest, manifest: Manifest, file: ModelFile, sets: list[SampleSet]
+    request: VerifyRequest,
+    manifest: Manifest,
+    file: ModelFile,
+    runtime: str,
+    sets: list[SampleSet],
 ) -> ParityReport:
     from mobilekit.verify.parity import judge
 
-    path = request.folder / file.path
-    runtime = _runtime_of(path, request.runtime)
-    runner = open_model(path, runtime, request.threads)
+    runner = open_model(request.folder / file.path, runtime, request.threads)
     scale = pixel_scale(file.target, normalized=manifest.normalization is not None)
     actual = [
         [
@@ -93,22 +98,43 @@ def _report(
         for group in sets
     ]
     rows = [(g.name, g.references, a) for g, a in zip(sets, actual, strict=True)]
-    return judge(file.path, file.target, runtime, rows)
+    own = functools.partial(_own_error, request, file, sets)
+    return judge(file.path, file.target, runtime, rows, own)
 
 
-def _runtime_of(path: Path, asked: str | None) -> str:
-    """Return the runtime for a file; another one may be asked for where it reads the format."""
-    readers = {
-        ".tflite": {"tflite", "tensorflow"},
-        ".mlpackage": {"coreml", "coreml-reference"},
-        ".onnx": {"onnx"},
-    }
+def _own_error(
+    request: VerifyRequest, file: ModelFile, sets: list[SampleSet], index: int
+) -> dict[str, float]:
+    """Ask the artifact's program for PyTorch's own error at the file's precision."""
+    from mobilekit.runtime import program as programs
+    from mobilekit.verify.conditioning import own_error
+
+    program = programs.load(request.folder / artifact.PROGRAM)
+    return own_error(program, sets[index].inputs, file.target.precision)
+
+
+READERS = {
+    ".tflite": ("tflite", "tensorflow"),
+    ".mlpackage": ("coreml-reference", "coreml"),
+    ".onnx": ("onnx",),
+}
+
+
+def _runtimes_of(path: Path, asked: str | None) -> list[str]:
+    """Return what runs a file: the runtime asked for where it reads the format, else the default.
+
+    On a Mac, Core ML files are run by the framework as well.
+    """
     if asked is None:
-        return default_runtime(path)
-    if not any(asked in names for names in readers.values()):
-        known = sorted(set().union(*readers.values()))
-        raise UsageError(f"--runtime {asked!r}: unknown; one of {', '.join(known)}")
-    return asked if asked in readers[path.suffix] else default_runtime(path)
+        system: str = sys.platform
+        both = path.suffix == ".mlpackage" and system == "darwin"
+        return [default_runtime(path), "coreml"] if both else [default_runtime(path)]
+    known = sorted({name for names in READERS.values() for name in names})
+    if asked not in known:
+        raise UsageError(
+            f"--runtime {asked!r}: unknown; one of {', '.join(known)}.{suggestion(asked, known)}"
+        )
+    return [asked if asked in READERS[path.suffix] else default_runtime(path)]
 
 
 def _layerwise(

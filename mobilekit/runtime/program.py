@@ -98,7 +98,8 @@ def run(program: Program, arrays: "Arrays", threads: int = 1) -> "Arrays":
         DataError: an input is missing, or of another shape or type.
     """
     check_arrays(program.inputs, arrays)
-    values = [torch.from_numpy(arrays[spec.name]) for spec in program.inputs]
+    # Copies: a network may change its inputs in place.
+    values = [torch.tensor(arrays[spec.name]) for spec in program.inputs]
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

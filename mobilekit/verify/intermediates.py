@@ -1,5 +1,6 @@
 """What a network and a file compute on the way, in the order they compute it."""
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ class FileValue:
         array: the value.
         sources: positions, in the same list, of the values that it is computed from.
         pinned: name of the network's node that it must equal, for outputs.
+        needed: an operator reads it, or it is an output; False for what is computed for nothing.
     """
 
     name: str
@@ -63,13 +65,14 @@ class FileValue:
     array: "Values"
     sources: tuple[int, ...] = ()
     pinned: str = ""
+    needed: bool = True
 
 
 def of_network(program: "Program", inputs: "Arrays", precision: str) -> list[NetworkValue]:
     """Run a network and keep each floating-point value, inputs included, with its own error."""
     module = program.exported.module()
     plain, rough = _Keeping(module), _keeping(program, module, precision)
-    values = [torch.from_numpy(inputs[spec.name].copy()) for spec in program.inputs]
+    values = [torch.tensor(inputs[spec.name]) for spec in program.inputs]
     wide = [
         value.double() if precision == "float32" and value.is_floating_point() else value.clone()
         for value in values
@@ -116,8 +119,10 @@ def of_tflite(path: Path, feed: "Arrays", outputs: dict[str, str]) -> list[FileV
     values: dict[int, tuple[str, Any]] = runner.tensor_values()
     ins, outs = runner.tensor_indices()
     pins = {index: outputs.get(name, "") for name, index in outs.items()}
-    flow = _Flow(ins.values())
-    for operator in runner.operators():
+    operators = runner.operators()
+    needed = {index for operator in operators for index in operator.inputs} | set(outs.values())
+    flow = _Flow(ins.values(), needed)
+    for operator in operators:
         for index in operator.outputs:
             name, array = values.get(index, ("", None))
             found = FileValue(
@@ -133,8 +138,11 @@ def of_coreml(path: Path, feed: "Arrays", outputs: dict[str, str]) -> list[FileV
 
     runner = ReferenceRunner(path)
     values: dict[str, tuple[str, Any]] = runner.run_all(feed)
-    flow = _Flow(spec.name for spec in runner.inputs)
-    for index, step in enumerate(runner.operators()):
+    steps = runner.operators()
+    needed = {name for step in steps for name in _references(step)}
+    needed |= {spec.name for spec in runner.outputs}
+    flow = _Flow((spec.name for spec in runner.inputs), needed)
+    for index, step in enumerate(steps):
         for name in step.outputs:
             array: Any = values[name][1] if name in values else None
             found = FileValue(name, step.kind, index, array, pinned=outputs.get(name, ""))
@@ -149,8 +157,9 @@ class _Flow:
     very small ones) are passed through to the values they are computed from.
     """
 
-    def __init__(self, inputs: Iterable[Any]) -> None:
+    def __init__(self, inputs: Iterable[Any], needed: set[Any]) -> None:
         self.values: list[FileValue] = []
+        self._needed = needed
         self._sources: dict[Any, tuple[int, ...]] = dict.fromkeys(inputs, ())
 
     def add(self, key: Any, used: Iterable[Any], value: FileValue) -> None:
@@ -162,9 +171,13 @@ class _Flow:
         self._sources[key] = sources
         if _comparable(value):
             self._sources[key] = (len(self.values),)
-            found = np.array(value.array, copy=True)
             self.values.append(
-                FileValue(value.name, value.operator, value.index, found, sources, value.pinned)
+                dataclasses.replace(
+                    value,
+                    array=np.array(value.array, copy=True),
+                    sources=sources,
+                    needed=key in self._needed,
+                )
             )
 
 

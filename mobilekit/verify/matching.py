@@ -250,7 +250,7 @@ def _compared(value: FileValue, place: int, known: list[_Known]) -> Match | None
 
 
 def _cleared(file: list[FileValue], good: list[Match | None]) -> list[bool]:
-    """Say which values are good, or lead to a good one, or to nothing at all."""
+    """Say which values are good, lead to a good one, or are needed for nothing."""
     users: list[list[int]] = [[] for _ in file]
     for place, value in enumerate(file):
         for source in value.sources:
@@ -260,5 +260,6 @@ def _cleared(file: list[FileValue], good: list[Match | None]) -> list[bool]:
         if good[place] is not None or file[place].pinned:
             cleared[place] = good[place] is not None
         else:
-            cleared[place] = not users[place] or any(cleared[user] for user in users[place])
+            reached = any(cleared[user] for user in users[place])
+            cleared[place] = reached or not file[place].needed
     return cleared

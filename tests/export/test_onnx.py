@@ -107,7 +107,7 @@ def test_metadata_and_labels_are_read_back_and_the_file_is_valid(roundtrip: Any)
 
 def test_a_lacking_operator_is_named_with_its_place(apply: Any, roundtrip: Any) -> None:
     net = nn.Sequential()
-    head = apply(lambda x: torch.special.bessel_j0(x))
+    head = apply(torch.special.bessel_j0)
     net.add_module("head", nn.Sequential(nn.Conv2d(3, 2, 1), head))
     with pytest.raises(ExportError) as raised:
         roundtrip(net, (IMAGE,), TARGET)

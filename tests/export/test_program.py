@@ -152,9 +152,9 @@ def test_control_flow_on_data_names_the_line_and_the_way_out() -> None:
 
 def test_outputs_that_are_no_tensors_are_refused(apply: Any) -> None:
     with pytest.raises(ModelError, match="returns a str"):
-        trace(apply(lambda x: "cat"), (IMAGE,))
+        trace(apply(lambda _: "cat"), (IMAGE,))
     with pytest.raises(ModelError, match="returns no tensor"):
-        trace(apply(lambda x: ()), (IMAGE,))
+        trace(apply(lambda _: ()), (IMAGE,))
 
 
 def test_a_net_that_fails_on_its_inputs_says_so_in_one_line() -> None:

@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -234,3 +236,14 @@ def test_the_network_is_left_as_it_was(
     found(coreml, program, inputs, tmp_path)
     assert all(torch.equal(value, before[k]) for k, value in program.exported.state_dict.items())
     assert np.array_equal(inputs["image"], kept["image"])
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, mobilekit.verify.layerwise, mobilekit.verify.parity;"
+        "print([m for m in ('torch', 'numpy', 'matplotlib', 'coremltools') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -72,15 +72,26 @@ def test_values_within_a_fused_operator_have_no_counterpart_and_are_no_error() -
 
 def test_an_error_goes_on_and_its_counterpart_is_the_nearest_later_value() -> None:
     a, b, c, d = (noise(i, 1, 50) for i in range(4))
-    file = chain(a, b + 0.01 * noise(9, 1, 50), c + 0.1 * noise(8, 1, 50), d)
-    # d is right again only because it is made up: with it gone, nothing after b is right.
-    found, cleared = match(file[:3], network(a=a, b=b, c=c, d=d), BOUND, "float32")
+    file = chain(a, b + 0.01 * noise(9, 1, 50), c + 0.1 * noise(8, 1, 50))
+    found, cleared = match(file, network(a=a, b=b, c=c, d=d), BOUND, "float32")
     assert cleared == [True, False, False]
     assert [m.place for m in found if m is not None] == [0, 1, 2]
     expected = 0.01 * np.linalg.norm(noise(9, 1, 50)) / np.linalg.norm(b)
     assert found[1] is not None
     assert found[1].difference.relative_l2 == pytest.approx(expected, rel=1e-4)
     assert not found[1].good
+
+
+def test_what_is_computed_for_nothing_is_no_error() -> None:
+    a, b = noise(0, 1, 50), noise(1, 1, 50)
+    file = [
+        FileValue("a", "X", 0, a),
+        FileValue("left over", "SPLIT", 1, noise(5, 1, 50), (0,), needed=False),
+        FileValue("b", "X", 1, b, (0,), pinned="b"),
+    ]
+    found, cleared = match(file, network(a=a, b=b), BOUND, "float32")
+    assert cleared == [True, True, True]
+    assert found[1] is None
 
 
 def test_a_right_branch_does_not_clear_a_wrong_one() -> None:
@@ -145,8 +156,6 @@ def test_infinities_where_the_network_is_finite_are_never_good() -> None:
     broken = a.copy()
     broken[0, :3] = np.inf
     broken[0, 3] = -np.inf
-    found, cleared = match(chain(broken), network(a=a), BOUND, "float32")
-    assert cleared == [True]  # nothing uses it, and it is no output
     pinned = [FileValue("t", "X", 0, broken, pinned="a")]
     found, cleared = match(pinned, network(a=a), BOUND, "float32")
     assert found[0] is not None

@@ -60,3 +60,35 @@ def _outputs_read(node: fx.Node) -> frozenset[int]:
 def tensor_nodes(node: fx.Node) -> tuple[fx.Node, ...]:
     """Return the nodes among a call's arguments, in schema order."""
     return tuple(node.all_input_nodes)
+
+
+def writes_in_place(node: fx.Node) -> bool:
+    """Say whether a call overwrites its first tensor, as `aten.celu_` does."""
+    called = node.target
+    return isinstance(called, torch._ops.OpOverload) and called._schema.is_mutable  # noqa: SLF001
+
+
+def readers_after(node: fx.Node, source: fx.Node) -> tuple[fx.Node, ...]:
+    """Return the nodes behind `node` that read `source`."""
+    return tuple(user for user in source.users if user > node)
+
+
+def check_in_place(node: fx.Node) -> None:
+    """Refuse a call that overwrites a part of another tensor, or one with other views.
+
+    Raises:
+        Refused: its replacement could not be seen by those who read the other tensor.
+    """
+    if not writes_in_place(node):
+        return
+    source = node.all_input_nodes[0]
+    views = [source, *(user for user in source.users if user is not node)]
+    if source.op == "placeholder" or any(_is_view(one) for one in views):
+        raise Refused("overwrites an input or a view of another tensor; write it without inplace")
+
+
+def _is_view(node: fx.Node) -> bool:
+    called = node.target
+    if not isinstance(called, torch._ops.OpOverload) or writes_in_place(node):  # noqa: SLF001
+        return False
+    return any(found.alias_info is not None for found in called._schema.returns)  # noqa: SLF001

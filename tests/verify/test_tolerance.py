@@ -1,0 +1,48 @@
+import math
+
+import numpy as np
+import pytest
+
+from mobilekit.core.targets import CoremlTarget, OnnxTarget, Target, TfliteTarget
+from mobilekit.verify.tolerance import (
+    FACTOR,
+    GREATEST_RELATIVE_L2,
+    decibels,
+    greatest_relative_l2,
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "least_db"),
+    [
+        (CoremlTarget(precision="float32"), 100),
+        (CoremlTarget(), 40),
+        (TfliteTarget(), 100),
+        (TfliteTarget("float16"), 40),
+        (OnnxTarget(), 100),
+    ],
+)
+def test_every_target_has_a_bound(target: Target, least_db: float) -> None:
+    assert decibels(greatest_relative_l2(target)) == pytest.approx(least_db)
+
+
+def test_decibels_are_twenty_times_the_logarithm() -> None:
+    assert decibels(1.0) == 0
+    assert decibels(0.5) == pytest.approx(20 * math.log10(2))
+
+
+@pytest.mark.parametrize(("precision", "bits"), [("float32", 24), ("float16", 11)])
+def test_one_rounding_of_every_value_stays_far_below_the_bound(precision: str, bits: int) -> None:
+    values = np.random.default_rng(0).standard_normal(100_000)
+    rounded = values.astype(precision).astype(np.float64)
+    error = float(np.linalg.norm(rounded - values) / np.linalg.norm(values))
+    assert error < 2.0**-bits  # unit roundoff bounds every single relative error
+    bounds = [bound for (_, kind), bound in GREATEST_RELATIVE_L2.items() if kind == precision]
+    assert all(error < bound / 10 for bound in bounds)
+
+
+def test_a_lower_precision_never_has_the_stricter_bound() -> None:
+    for (kind, precision), bound in GREATEST_RELATIVE_L2.items():
+        if precision == "float16":
+            assert bound > GREATEST_RELATIVE_L2[kind, "float32"]
+    assert set(FACTOR) == {precision for _, precision in GREATEST_RELATIVE_L2}
