@@ -25,6 +25,8 @@ from mobilekit.runtime.tflite import TfliteRunner
 METADATA = "mobilekit"
 NCHW_TO_NHWC = (0, 2, 3, 1)
 NHWC_TO_NCHW = (0, 3, 1, 2)
+_NO_OFFSET = 1
+"""Up to this, a buffer's offset says that its data lie in the flat buffer (tflite/schema.fbs)."""
 _FLOAT16_RECIPE = [
     {
         "regex": ".*",
@@ -161,12 +163,20 @@ def _as_stored(
 
 
 def with_metadata(content: bytes, metadata: dict[str, Any]) -> bytes:
-    """Return the flat buffer with a metadata buffer called `mobilekit`, as JSON."""
+    """Return the flat buffer with a metadata buffer called `mobilekit`, as JSON.
+
+    Weights that lie behind the flat buffer, where ai-edge-quantizer puts them from 256 KiB on, are
+    taken into it: their offsets would not survive.
+    """
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    for stored in model.buffers:
+        if stored.offset > _NO_OFFSET:
+            stored.data = np.frombuffer(content, np.uint8, stored.size, stored.offset)
+            stored.offset = stored.size = 0
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8)
     model.buffers.append(buffer)

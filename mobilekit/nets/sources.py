@@ -209,6 +209,12 @@ def _torchvision(name: str, arguments: dict[str, str]) -> nn.Module:
         raise ModelError(
             f"torchvision:{name}: torchvision has no such model.{suggestion(name, known)}"
         )
+    if name in models.list_models(module=models.detection):
+        raise ModelError(
+            f"torchvision:{name}: a whole detector chooses boxes by their scores, which no phone format"
+            " can hold; export backbone and heads without post-processing: path/to/file.py:factory,"
+            " where factory() returns a module around the detector's backbone and heads"
+        )
     options = {key: literal(value) for key, value in arguments.items()}
     if name in AUXILIARY:
         options = {"aux_logits": False, "init_weights": False, **options}

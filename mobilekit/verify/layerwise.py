@@ -35,6 +35,8 @@ class LayerError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_abs: float = 0.0
     non_finite: int = 0
     bound: float = 0.0
+    scaled: bool = False
+    """Beyond the bound, but the network's value times a factor per channel plus an offset."""
 
 
 class LayerFinding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +45,9 @@ class LayerFinding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: str
     layers: tuple[LayerError, ...]
     rise: LayerError | None = None
+    otherwise: LayerError | None = None
+    """Where the error rises if the value at `rise` is right: a converter may fold the scale and
+    shift of a normalization into what follows."""
     plot: str = ""
     """File name of the drawing."""
 
@@ -69,9 +74,16 @@ class LayerFinding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if rise.non_finite
             else f"relative error {rise.relative_l2:.1e}, more than {rise.bound:.0e}"
         )
+        other = ""
+        if self.otherwise is not None:
+            inside = f" in {self.otherwise.module}" if self.otherwise.module else ""
+            other = (
+                "; or, if the converter folded its scale into what follows, at operator"
+                f" {self.otherwise.index}, {self.otherwise.operator}{inside}"
+            )
         return (
             f"{self.file}: the error rises at operator {rise.index}, {rise.operator} ({rise.name}):"
-            f" the network's {rise.network_operator} ({rise.node}){where}: {damage}{drawn}"
+            f" the network's {rise.network_operator} ({rise.node}){where}: {damage}{other}{drawn}"
         )
 
 
@@ -108,7 +120,8 @@ def explain(
     take = {"tflite": intermediates.of_tflite, "coreml": intermediates.of_coreml}[format_of(target)]
     layers = compare_layers(take(path, feed, outputs), network, bound, target.precision)
     drawn = folder / f"layers-{format_of(target)}.svg"
-    finding = LayerFinding(path.name, layers, first_rise(layers), drawn.name)
+    rise = first_rise(layers)
+    finding = LayerFinding(path.name, layers, rise, _otherwise(layers, rise), drawn.name)
     drawing.draw(finding, drawn, f"{path.name}, bound {decibels(bound):.0f} dB")
     return finding
 
@@ -117,7 +130,7 @@ def compare_layers(
     file: "list[FileValue]", network: "list[NetworkValue]", bound: float, precision: str
 ) -> tuple[LayerError, ...]:
     """Find each of a file's values among the network's, and say how far it is from it."""
-    from mobilekit.verify.matching import match
+    from mobilekit.verify.matching import match, scaled
 
     rows = []
     for value, found, cleared in zip(file, *match(file, network, bound, precision), strict=True):
@@ -138,6 +151,7 @@ def compare_layers(
                 max_abs=off.max_abs,
                 non_finite=off.non_finite,
                 bound=found.bound,
+                scaled=not found.good and scaled(other.array, value.array, found.bound),
             )
         )
     return tuple(rows)
@@ -158,3 +172,15 @@ def first_rise(layers: tuple[LayerError, ...]) -> LayerError | None:
             break
         same.append(layer)
     return min(same, key=lambda layer: (layer.non_finite > 0, layer.relative_l2))
+
+
+def _otherwise(layers: tuple[LayerError, ...], rise: LayerError | None) -> LayerError | None:
+    """Return where the error rises if the value at `rise` is only scaled."""
+    if rise is None or not rise.scaled:
+        return None
+    later = (
+        layer
+        for layer in layers
+        if layer.state == "beyond" and layer.index > rise.index and layer.node != rise.node
+    )
+    return next((layer for layer in later if not layer.scaled), None)

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Values = npt.NDArray[np.float64]
+    Floats = npt.NDArray[np.floating[Any]]
 
 UNRELATED = 0.9
 """Relative error from which two values have nothing to do with each other (independent: √2)."""
 MOST_AXES = 5
+LEAST_PER_CHANNEL = 4
 MOVERS = {
     "PAD", "PADV2", "MIRROR_PAD", "TRANSPOSE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST",
     "DEQUANTIZE", "QUANTIZE", "SLICE", "STRIDED_SLICE", "CONCATENATION", "PACK", "SPLIT",
@@ -147,6 +149,29 @@ def arrangements(array: "Values", shape: tuple[int, ...]) -> "Iterator[Values]":
     if len(wanted) > 1:
         last = np.moveaxis(np.empty(wanted, bool), 0, -1).shape
         yield np.moveaxis(plain.reshape(last), -1, 0)
+
+
+def scaled(reference: "Floats", actual: "Floats", bound: float) -> bool:
+    """Say whether a value is the network's but for a factor and an offset per channel.
+
+    Converters fold the scale and shift of a normalization into the next layer's weights; what is
+    left between is such a value. At least four values per channel are needed to tell.
+    """
+    wide = reference.astype(np.float64)
+    for arranged in arrangements(actual.astype(np.float64), reference.shape):
+        wanted = wide.reshape(arranged.shape)
+        for axis, channels in enumerate(arranged.shape):
+            if channels * LEAST_PER_CHANNEL > wanted.size:
+                continue
+            x, y = (np.moveaxis(v, axis, 0).reshape(channels, -1) for v in (wanted, arranged))
+            if not (np.isfinite(x).all() and np.isfinite(y).all()):
+                return False
+            x, y = (v - v.mean(axis=1, keepdims=True) for v in (x, y))
+            energy = (x * x).sum(axis=1, keepdims=True)
+            factor = (x * y).sum(axis=1, keepdims=True) / np.where(energy > 0, energy, 1.0)
+            if np.linalg.norm(y - factor * x) <= bound * np.linalg.norm(y):
+                return True
+    return False
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:

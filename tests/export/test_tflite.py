@@ -99,6 +99,16 @@ def test_float16_weights_halve_the_file_and_round_each_weight_once(roundtrip: An
     assert roundtrip(net, (IMAGE,), TfliteTarget(precision="float16")).relative_l2 <= 1e-5
 
 
+def test_float16_weights_beyond_256_kib_stay_in_the_file(roundtrip: Any) -> None:
+    # 64 * 256 * 9 + 256 * 8 weights of 2 bytes: the quantizer puts so many behind the flat buffer
+    net = nn.Sequential(nn.Conv2d(3, 64, 1), nn.Conv2d(64, 256, 3), nn.Conv2d(256, 8, 1))
+    trip = roundtrip(net, (IMAGE,), TfliteTarget(precision="float16"))
+    assert trip.relative_l2 < 3 * 2**-11  # one rounding of the weights per layer
+    model = flatbuffer_utils.read_model(str(trip.path))
+    assert trip.path.stat().st_size > 64 * 256 * 9 * 2
+    assert b"mobilekit" in [entry.name for entry in model.metadata]
+
+
 def test_metadata_is_json_in_the_file_and_changes_no_value(roundtrip: Any) -> None:
     trip = roundtrip(
         _net(), (IMAGE,), FLOAT32, labels=("cat", "dog"), metadata={"mobilekit.digest": "abc"}

@@ -221,6 +221,18 @@ def test_alias_nodes_do_not_stop_core_ml(apply: Any, roundtrip: Any, float32_bar
     assert roundtrip(net, (PLAIN,), COREML).relative_l2 <= float32_bar
 
 
+def test_a_scale_and_shift_per_channel_gets_no_epsilon_in_float32(
+    apply: Any, roundtrip: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factor = torch.tensor([2.0, 3.0, 5.0, 7.0]).reshape(1, 4, 1, 1)
+    net = apply(lambda x: x * factor + factor.flip(1))
+    # one multiplication and one addition: each rounds by at most 2^-24 relative
+    assert roundtrip(net, (PLAIN,), COREML).relative_l2 <= 2 * 2**-24
+    monkeypatch.setattr("mobilekit.export.coreml._passes", lambda ct, _target: ct.PassPipeline())
+    # 1 - 1 / sqrt(1 + 1e-5) = 5e-6 of x * factor, which is most of the result
+    assert 3e-6 < roundtrip(net, (PLAIN,), COREML).relative_l2 < 7e-6
+
+
 def test_flatten_converts_with_a_fixed_batch_in_lite_rt_and_a_free_one_in_onnx(
     roundtrip: Any, float32_bar: float
 ) -> None:

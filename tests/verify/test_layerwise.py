@@ -14,7 +14,7 @@ from mobilekit.core.targets import CoremlTarget
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.export.program import trace
 from mobilekit.runtime.program import Program
-from mobilekit.verify.layerwise import LayerError, LayerFinding, explain, first_rise
+from mobilekit.verify.layerwise import LayerError, LayerFinding, _otherwise, explain, first_rise
 from tests.verify.conftest import Converted, small, traced
 
 Plant = Callable[[nn.Module], None]
@@ -38,6 +38,7 @@ def test_a_right_file_has_no_rise(
 ) -> None:
     finding = found(file, program, inputs, tmp_path)
     assert finding.rise is None
+    assert finding.otherwise is None
     matched = {layer.module for layer in finding.layers if layer.state == "within"}
     # The stem's batch norm is fused into its convolution: the value that is left is the norm's.
     assert {"stem.1", "stem.2", "branch.body.2", "norm", "act", "up", "pool", "head"} <= matched
@@ -236,6 +237,21 @@ def test_the_network_is_left_as_it_was(
     found(coreml, program, inputs, tmp_path)
     assert all(torch.equal(value, before[k]) for k, value in program.exported.state_dict.items())
     assert np.array_equal(inputs["image"], kept["image"])
+
+
+def test_a_scaled_value_leaves_a_second_suspect() -> None:
+    layers = (
+        msgspec.structs.replace(layer(1, "beyond", "norm", 0.3), scaled=True),
+        layer(2, "beyond", "norm", 0.4),
+        layer(3, "beyond", "linear", 0.2),
+    )
+    rise = first_rise(layers)
+    assert rise is not None
+    assert rise.index == 1
+    assert _otherwise(layers, rise) == layers[2]
+    assert _otherwise(layers, layers[2]) is None
+    summary = LayerFinding("f", layers, rise, layers[2], "p.svg").summary
+    assert "folded its scale into what follows, at operator 3" in summary
 
 
 def test_importing_it_imports_nothing_heavy() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobilekit.verify.intermediates import FileValue, NetworkValue
-from mobilekit.verify.matching import arrangements, difference, match
+from mobilekit.verify.matching import arrangements, difference, match, scaled
 
 BOUND = 1e-5
 
@@ -174,3 +174,26 @@ def test_a_reference_of_zeros_has_a_finite_relative_error() -> None:
     zeros = np.zeros(4)
     assert difference(zeros, zeros).relative_l2 == 0.0
     assert difference(zeros, np.ones(4)).relative_l2 == 1.0
+
+
+def test_a_factor_and_an_offset_per_channel_are_recognized_in_any_layout() -> None:
+    x = noise(0, 1, 5, 6, 7).astype(np.float64)
+    factor, offset = (noise(seed, 1, 5, 1, 1).astype(np.float64) for seed in (1, 2))
+    other = x * factor + offset
+    assert scaled(x, other, BOUND)
+    assert scaled(x, other.transpose(0, 2, 3, 1), BOUND)
+    other[0, 2, 3, 3] += 0.1
+    assert not scaled(x, other, BOUND)
+    assert not scaled(x, np.maximum(x, 0), BOUND)
+
+
+def test_too_few_values_per_channel_tell_nothing() -> None:
+    assert not scaled(noise(0, 1, 10).astype(float), noise(1, 1, 10).astype(float), BOUND)
+    assert not scaled(noise(0, 3, 10).astype(float), noise(1, 3, 10).astype(float), BOUND)
+
+
+def test_a_value_that_is_not_finite_is_no_scaled_one() -> None:
+    x = noise(0, 1, 5, 6, 7).astype(np.float64)
+    y = x.copy()
+    y[0, 0, 0, 0] = np.inf
+    assert not scaled(x, y, BOUND)

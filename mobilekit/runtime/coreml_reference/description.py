@@ -25,6 +25,10 @@ GRAY, RGB, BGR, GRAY_FLOAT16 = 10, 20, 30, 40
 _CHANNELS = {GRAY: 1, RGB: 3, BGR: 3, GRAY_FLOAT16: 1}
 
 
+Bounds = tuple[tuple[int, int], ...]
+"""Smallest and largest size of each axis; a largest one below 0 is none."""
+
+
 @dataclass(frozen=True)
 class Ends:
     """The border between features (what an app gives and gets) and the program's values."""
@@ -33,8 +37,8 @@ class Ends:
     """Image feature → colour space."""
     kinds: dict[str, str]
     """Output feature → kind: multiArrayType, imageType, dictionaryType, stringType, int64Type."""
-    flexible: dict[str, Any] = field(default_factory=dict)
-    """Input feature → its flexible shape (protobuf)."""
+    flexible: dict[str, tuple[Bounds, ...]] = field(default_factory=dict)
+    """Input feature of several shapes → what they may be."""
     states: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     """Output feature → element type."""
@@ -62,7 +66,8 @@ class Ends:
             if isinstance(value, str):
                 found[name] = np.array([value])
             elif kind == "imageType":
-                planes = value.clamp(0, 255).round().to(torch.uint8)
+                gray16 = self.images[name] == GRAY_FLOAT16
+                planes = value.half() if gray16 else value.clamp(0, 255).round().to(torch.uint8)
                 if self.images.get(name) == BGR:
                     planes = planes.flip(1)
                 found[name] = planes.permute(0, 2, 3, 1).contiguous().numpy()
@@ -84,29 +89,10 @@ class Ends:
         """
         if str(array.dtype) != spec.dtype:
             raise DataError(f"input {spec.name}: {array.dtype} given, {spec.dtype} expected")
-        flexible = self.flexible.get(spec.name)
-        shape = tuple(array.shape)
-        if flexible is None:
-            if shape != spec.shape:
-                raise DataError(
-                    f"input {spec.name}: {list(shape)} given, {list(spec.shape)} expected"
-                )
-            return
-        if flexible.WhichOneof("ShapeFlexibility") == "enumeratedShapes":
-            allowed = [tuple(item.shape) for item in flexible.enumeratedShapes.shapes]
-            if shape not in allowed:
-                raise DataError(
-                    f"input {spec.name}: {list(shape)} given, one of {allowed} expected"
-                )
-            return
-        ranges = flexible.shapeRange.sizeRanges
-        fits = len(ranges) == len(shape) and all(
-            bound.lowerBound <= size and (bound.upperBound < 0 or size <= bound.upperBound)
-            for bound, size in zip(ranges, shape, strict=True)
-        )
-        if not fits:
-            words = " × ".join(f"{bound.lowerBound}–{bound.upperBound}" for bound in ranges)
-            raise DataError(f"input {spec.name}: {list(shape)} given, {words} expected")
+        allowed = self.flexible.get(spec.name) or (tuple((size, size) for size in spec.shape),)
+        if not any(_within(array.shape, bounds) for bounds in allowed):
+            expected = " or ".join(_bounds_text(bounds) for bounds in allowed)
+            raise DataError(f"input {spec.name}: {list(array.shape)} given, {expected} expected")
 
 
 def described(
@@ -139,15 +125,64 @@ def described_function(spec: Any, function: str | None = None) -> Ends:
         },
         kinds={name: kinds[name] for name in outputs},
         flexible={
-            feature.name: arrays[feature.name]
-            for feature in features.input
-            if feature.name in arrays and arrays[feature.name].WhichOneof("ShapeFlexibility")
+            feature.name: allowed for feature in features.input if (allowed := _allowed(feature))
         },
         states={
             feature.name: _state(feature.type.stateType.arrayType) for feature in features.state
         },
         types={name: _ARRAY_TYPES[arrays[name].dataType] for name in outputs if name in arrays},
     )
+
+
+def _allowed(feature: Any) -> tuple[Bounds, ...]:
+    """Return the shapes that an input may have, where it may have more than one."""
+    kind = feature.type.WhichOneof("Type")
+    if kind == "imageType":
+        return _allowed_pixels(feature.type.imageType)
+    if kind != "multiArrayType":
+        return ()
+    array = feature.type.multiArrayType
+    flexibility = array.WhichOneof("ShapeFlexibility")
+    if flexibility == "enumeratedShapes":
+        return tuple(
+            tuple((int(size), int(size)) for size in item.shape)
+            for item in array.enumeratedShapes.shapes
+        )
+    if flexibility == "shapeRange":
+        return (tuple(map(_bound, array.shapeRange.sizeRanges)),)
+    return ()
+
+
+def _allowed_pixels(image: Any) -> tuple[Bounds, ...]:
+    channels = _CHANNELS[image.colorSpace]
+    ends = ((1, 1), (channels, channels))
+    flexibility = image.WhichOneof("SizeFlexibility")
+    if flexibility == "enumeratedSizes":
+        sizes = [(int(item.height), int(item.width)) for item in image.enumeratedSizes.sizes]
+        return tuple((ends[0], (h, h), (w, w), ends[1]) for h, w in sizes)
+    if flexibility == "imageSizeRange":
+        span = image.imageSizeRange
+        return ((ends[0], _bound(span.heightRange), _bound(span.widthRange), ends[1]),)
+    return ()
+
+
+def _bound(size_range: Any) -> tuple[int, int]:
+    return int(size_range.lowerBound), int(size_range.upperBound)
+
+
+def _within(shape: tuple[int, ...], bounds: Bounds) -> bool:
+    return len(shape) == len(bounds) and all(
+        low <= size and (high < 0 or size <= high)
+        for size, (low, high) in zip(shape, bounds, strict=True)
+    )
+
+
+def _bounds_text(bounds: Bounds) -> str:
+    words = [
+        str(low) if low == high else f"{low}–{high}" if high >= 0 else f"at least {low}"
+        for low, high in bounds
+    ]
+    return f"[{', '.join(words)}]"
 
 
 def _state(array: Any) -> tuple[tuple[int, ...], str]:

@@ -9,7 +9,8 @@ from mobilekit.runtime.coreml_reference.context import Handler
 
 def linear(*, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return x weightᵀ + bias for x [*, D] and weight [filters, D]."""
-    return functional.linear(x, weight, bias)
+    x, weight = _alike(x, weight)
+    return functional.linear(x, weight, None if bias is None else bias.to(x.dtype))
 
 
 def matmul(*, x: Tensor, y: Tensor, transpose_x: bool = False, transpose_y: bool = False) -> Tensor:
@@ -18,7 +19,7 @@ def matmul(*, x: Tensor, y: Tensor, transpose_x: bool = False, transpose_y: bool
         x = x.transpose(-1, -2)
     if transpose_y and y.dim() > 1:
         y = y.transpose(-1, -2)
-    return torch.matmul(x, y)
+    return torch.matmul(*_alike(x, y))
 
 
 def einsum(*, values: tuple[Tensor, ...], equation: str) -> Tensor:
@@ -32,6 +33,14 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """Return softmax(query keyᵀ / √E + mask) value; a boolean mask keeps where it is true."""
     return functional.scaled_dot_product_attention(query, key, value, attn_mask)
+
+
+def _alike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring two factors to one type: from iOS 17 on one may be of integers."""
+    if x.dtype == y.dtype:
+        return x, y
+    kind = torch.promote_types(x.dtype, y.dtype)
+    return x.to(kind), y.to(kind)
 
 
 TABLE: dict[str, Handler] = {

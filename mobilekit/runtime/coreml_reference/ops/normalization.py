@@ -60,8 +60,17 @@ def l2_norm(*, x: Tensor, epsilon: float = 1e-6) -> Tensor:
 def local_response_norm(
     *, x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """Divide by (k + alpha / size · Σ x²)^beta over `size` neighbouring channels."""
-    return functional.local_response_norm(x, size, alpha, beta, k)
+    """Divide by (k + alpha / size · Σ x²)^beta over the ⌊(size − 1) / 2⌋ channels on each side.
+
+    With an even size that is one channel less than `size`, as in coremltools' own test of it.
+    """
+    reach = (size - 1) // 2
+    channels = x.shape[1]
+    squares = functional.pad((x * x).transpose(1, -1), (reach, reach)).transpose(1, -1)
+    total = torch.zeros_like(x)
+    for offset in range(2 * reach + 1):
+        total = total + squares.narrow(1, offset, channels)
+    return x / torch.pow(k + alpha / size * total, beta)
 
 
 def _normalized(x: Tensor, axes: tuple[int, ...], epsilon: float) -> Tensor:

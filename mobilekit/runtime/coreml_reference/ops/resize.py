@@ -42,7 +42,7 @@ def upsample_nearest_neighbor(
         if count == size * int(factor) and factor == int(factor):
             x = x.repeat_interleave(int(factor), x.dim() + axis) if factor != 1 else x
         else:
-            x = nearest(x, x.dim() + axis, _ratio(size, count), "DEFAULT")
+            x = nearest(x, x.dim() + axis, _corners_of(size, count))
     return x
 
 
@@ -62,9 +62,13 @@ def resize_bilinear(
 def resize_nearest_neighbor(
     *, x: Tensor, target_size_height: int, target_size_width: int
 ) -> Tensor:
-    """Resize the last two axes to a size; pixel ⌊i · size / count⌋."""
+    """Resize the last two axes to a size; pixel ⌊(i + ½) · size / count⌋.
+
+    Unlike `upsample_nearest_neighbor`, it looks at the centre of each output pixel: coremltools
+    writes it for TensorFlow's nearest resize with `half_pixel_centers`.
+    """
     for axis, count in ((-2, target_size_height), (-1, target_size_width)):
-        x = nearest(x, x.dim() + axis, _ratio(x.shape[axis], count), "DEFAULT")
+        x = nearest(x, x.dim() + axis, _centres_of(x.shape[axis], count))
     return x
 
 
@@ -76,7 +80,11 @@ def resize(
     interpolation_mode: str = "LINEAR",
     sampling_mode: str = "DEFAULT",
 ) -> Tensor:
-    """Resize the last `resized_dims` axes to the last entries of `shape`; 0 keeps an axis."""
+    """Resize the last `resized_dims` axes to the last entries of `shape`; 0 keeps an axis.
+
+    Nearest values are those of `resize_nearest_neighbor` in the mode DEFAULT, as coremltools' own
+    test of this operator has them, and those nearest to the mode's positions otherwise.
+    """
     wanted = integers(shape, 1, 0)
     for offset in range(1, int(resized_dims) + 1):
         axis, count = x.dim() - offset, wanted[-offset] or x.shape[-offset]
@@ -84,11 +92,11 @@ def resize(
             x = interpolated(x, axis, grid(x.shape[axis], count, sampling_mode))
         elif interpolation_mode == "NEAREST_NEIGHBOR":
             positions = (
-                _ratio(x.shape[axis], count)
+                _centres_of(x.shape[axis], count)
                 if sampling_mode == "DEFAULT"
-                else grid(x.shape[axis], count, sampling_mode)
+                else grid(x.shape[axis], count, sampling_mode) + 0.5
             )
-            x = nearest(x, axis, positions, sampling_mode)
+            x = nearest(x, axis, positions)
         else:
             raise ArtifactError(
                 f"operator resize: interpolation_mode {interpolation_mode!r} is not supported"
@@ -184,8 +192,12 @@ def resample(
     return sampled(x, columns, rows, mode=sampling_mode, padding=padding_mode, value=padding_value)
 
 
-def _ratio(size: int, count: int) -> Tensor:
+def _corners_of(size: int, count: int) -> Tensor:
     return torch.arange(count, dtype=torch.float64) * (size / count)
+
+
+def _centres_of(size: int, count: int) -> Tensor:
+    return (torch.arange(count, dtype=torch.float64) + 0.5) * (size / count)
 
 
 def _line(count: int, mode: str) -> Tensor:

@@ -49,10 +49,9 @@ def interpolated(x: Tensor, axis: int, positions: Tensor) -> Tensor:
     return first * (1 - weight) + second * weight
 
 
-def nearest(x: Tensor, axis: int, positions: Tensor, mode: str) -> Tensor:
-    """Pick along an axis: the element at or before a DEFAULT position, the closest one otherwise."""
-    picked = positions if mode == "DEFAULT" else positions + 0.5
-    index = (picked + 1e-9).floor().long().clamp(0, x.shape[axis] - 1)
+def nearest(x: Tensor, axis: int, positions: Tensor) -> Tensor:
+    """Pick along an axis the element at or before each position, clamped to the axis."""
+    index = (positions + 1e-9).floor().long().clamp(0, x.shape[axis] - 1)
     return x.index_select(axis, index)
 
 
