@@ -46,7 +46,10 @@ def passed(tests: str) -> tuple[int, int]:
         text=True,
         check=False,
     )
-    counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}
+    counts = {
+        word: int(number)
+        for number, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout)
+    }
     return counts.get("passed", 0), counts.get("failed", 0) + counts.get("error", 0)
 
 

@@ -32,6 +32,7 @@ ROUNDS: tuple[tuple[Target, ...], ...] = (
     (CoremlTarget(precision="float32"), TfliteTarget(precision="float16")),
 )
 """An artifact holds one file per format, so two exports make the five files."""
+PRECISIONS = ("float32", "float16")
 IMAGES = 4
 FLOAT32_BAR = 1e-5
 FLOAT16_RATIO_BAR = 2.0
@@ -137,19 +138,23 @@ def _rows(network: dict[str, object], manifest: Manifest, out: Path) -> Iterator
     program = programs.load(out / artifact.PROGRAM)
     images = samples.choose_images(None, IMAGES, 0)
     groups = samples.sample_inputs(program.inputs, images, manifest.normalization, 0)
-    own = {
+    own: dict[tuple[str, str], dict[str, float]] = {
         (precision, group.name): own_error(program, group.inputs, precision)
-        for precision in sorted({file.target.precision for file in manifest.files})
+        for precision in PRECISIONS
         for group in groups
     }
-    half = half_error(network, groups) if network.get("half") else None
+    wanted = network.get("half") and any(_is_half(file) for file in manifest.files)
+    half = half_error(network, groups) if wanted else None
     shape = "x".join(map(str, manifest.inputs[0].shape))
     for file in manifest.files:
         row = row_of(name(network), shape, file, own)
-        is_half = row.format == "coreml" and row.precision == "float16"
-        yield dataclasses.replace(row, half_relative_l2=half) if is_half else row
+        yield dataclasses.replace(row, half_relative_l2=half) if _is_half(file) else row
     for failure in manifest.failures:
         yield _lost(network, failure.target, failure.reason)
+
+
+def _is_half(file: ModelFile) -> bool:
+    return isinstance(file.target, CoremlTarget) and file.target.precision == "float16"
 
 
 def row_of(
@@ -169,6 +174,8 @@ def row_of(
         for group in parity.sets
         for output in group.outputs
     ]
+    if not found:
+        return _lost({"reference": network}, file.target, parity.reason)
     error, expected, group, output = max(found, key=lambda entry: entry[0])
     ratio = max((e / o if o else float(e > 0) * 1e9) for e, o, _, _ in found)
     bar = ratio <= FLOAT16_RATIO_BAR if parity.precision == "float16" else error <= FLOAT32_BAR
@@ -207,7 +214,11 @@ def half_error(network: dict[str, object], groups: list[samples.InputSet]) -> fl
             made = [
                 source.module(
                     *(
-                        (torch.from_numpy(a[s.name]) if i else normalize(torch.from_numpy(a[s.name]))).to(dtype)
+                        (
+                            torch.from_numpy(a[s.name])
+                            if i
+                            else normalize(torch.from_numpy(a[s.name]))
+                        ).to(dtype)
                         for i, s in enumerate(source.inputs)
                     )
                 )
@@ -234,6 +245,7 @@ def _lost(network: dict[str, object], target: Target, reason: str) -> Row:
 
 def line(row: Row) -> str:
     """Write a row as one line of the table."""
+
     def shown(value: float | None, form: str) -> str:
         return "–" if value is None else format(value, form)
 
@@ -246,16 +258,23 @@ def line(row: Row) -> str:
 
 
 def write(path: Path | None, rows: list[Row], load: float) -> None:
-    """Write what is known so far."""
+    """Write what is known so far; the file's rows of other networks are kept."""
     if path is None:
         return
+    new = {row.network for row in rows}
+    kept = json.loads(path.read_text())["rows"] if path.is_file() else []
+    places = {name(network): index for index, network in enumerate(networks([]))}
+    table = [row for row in kept if row["network"] not in new and row["network"] in places]
+    table += [dataclasses.asdict(row) for row in rows]
+    table.sort(key=lambda row: places[row["network"]])
     content = {
         "bars": {"float32_relative_l2": FLOAT32_BAR, "float16_ratio": FLOAT16_RATIO_BAR},
         "images": IMAGES,
         "noise": samples.NOISE_SAMPLES,
         "load_average": load,
-        "met": all(row.met for row in rows),
-        "rows": [dataclasses.asdict(row) for row in rows],
+        "networks": len({row["network"] for row in table}),
+        "met": all(row["met"] for row in table),
+        "rows": table,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n")

@@ -8,6 +8,9 @@ import warnings
 from pathlib import Path
 
 warnings.simplefilter("ignore")
+# coremltools imports TensorFlow where it is installed, which costs seconds and crashes when it comes
+# before torch; the straight script is measured as in an environment without it.
+sys.modules["tensorflow"] = None  # type: ignore[assignment]
 
 
 def main(folder: Path, formats: list[str]) -> None:

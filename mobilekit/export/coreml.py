@@ -1,9 +1,7 @@
 """Program → Core ML ML program, by coremltools' `torch.export` front end."""
 
-import logging
 import re
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from mobilekit.core.tensors import TensorSpec
 from mobilekit.export.chatter import captured, telling
 from mobilekit.export.converted import Converted
 from mobilekit.export.preflight import operator_at, rewrite
+from mobilekit.runtime.coreml_reference.loader import quiet_coremltools
 from mobilekit.runtime.program import Program
 
 AUTHOR_FIELDS = {
@@ -26,10 +25,7 @@ _POOLING = re.compile(r"aten\.(max|avg)_pool[123]d\.")
 
 def preload() -> None:
     """Import what a conversion needs, without its chatter."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.getLogger("coremltools").setLevel(logging.ERROR)
-        import coremltools  # noqa: F401
+    quiet_coremltools()
 
 
 def convert(

@@ -62,5 +62,7 @@ def _cast(array: "Array", source: str, target: str, scale: float) -> "Array":
     import numpy as np
 
     if target == "uint8" and source != "uint8":
-        return np.ascontiguousarray(np.clip(np.rint(array.astype(np.float64) / scale), 0, 255).astype(np.uint8))
+        return np.ascontiguousarray(
+            np.clip(np.rint(array.astype(np.float64) / scale), 0, 255).astype(np.uint8)
+        )
     return np.ascontiguousarray(array.astype(target, copy=False))

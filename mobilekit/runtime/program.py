@@ -1,9 +1,12 @@
 """The border between training code and converters: a `torch.export` program with named ends."""
 
+import contextlib
 import functools
 import io
 import json
 import logging
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,18 +57,16 @@ def load(path: Path) -> Program:
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file")
     extra = {SPECS: ""}
-    quiet = logging.getLogger("torch.export")
-    level = quiet.level
-    quiet.setLevel(logging.CRITICAL)
     try:
-        exported = torch.export.load(path, extra_files=extra)
+        if names_torchvision(path):
+            import torchvision  # noqa: F401  registers its operators
+        with _silent("torch.export"):
+            exported = torch.export.load(path, extra_files=extra)
     except Exception as problem:
         words = " ".join(str(problem).split())[:160]
         raise ArtifactError(
             f"{path}: is no whole torch.export program ({type(problem).__name__}: {words})"
         ) from problem
-    finally:
-        quiet.setLevel(level)
     if extra[SPECS]:
         specs = json.loads(extra[SPECS])
         inputs, outputs = (
@@ -73,6 +74,30 @@ def load(path: Path) -> Program:
         )
         return Program(exported, inputs, outputs)
     return foreign(path, exported)
+
+
+def names_torchvision(path: Path) -> bool:
+    """Say whether a program calls operators of torchvision, which must be imported before loading.
+
+    Raises:
+        zipfile.BadZipFile: the file is no archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        graphs = [
+            name for name in archive.namelist() if "models/" in name and name.endswith("json")
+        ]
+        return any(b"torch.ops.torchvision." in archive.read(name) for name in graphs)
+
+
+@contextlib.contextmanager
+def _silent(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def foreign(path: Path, exported: torch.export.ExportedProgram) -> Program:

@@ -45,9 +45,9 @@ class TfliteRunner:
         check_identifier(path)
         self.path = path
         self._interpreter = open_interpreter(path, threads, delegate=delegate, keep_all=keep_all)
-        self._signature, names_in, names_out = _signature(self._interpreter)
-        self.inputs = tuple(_spec(name, detail) for name, detail in names_in.items())
-        self.outputs = tuple(_spec(name, detail) for name, detail in names_out.items())
+        self._signature, names_in, names_out = signature_of(self._interpreter)
+        self.inputs = tuple(spec_of(name, detail) for name, detail in names_in.items())
+        self.outputs = tuple(spec_of(name, detail) for name, detail in names_out.items())
         self._in = {name: detail["index"] for name, detail in names_in.items()}
         self._out = {name: detail["index"] for name, detail in names_out.items()}
 
@@ -143,7 +143,7 @@ def open_interpreter(path: Path, threads: int, *, delegate: bool, keep_all: bool
     return interpreter
 
 
-def _signature(interpreter: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+def signature_of(interpreter: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Return the default signature's inputs and outputs by name; the tensors' names without one."""
     details_in = {d["index"]: d for d in interpreter.get_input_details()}
     details_out = {d["index"]: d for d in interpreter.get_output_details()}
@@ -162,7 +162,8 @@ def _signature(interpreter: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
     )
 
 
-def _spec(name: str, detail: dict[str, Any]) -> TensorSpec:
+def spec_of(name: str, detail: dict[str, Any]) -> TensorSpec:
+    """Describe one end of a file by the interpreter's details of its tensor."""
     import numpy as np
 
     shape = tuple(int(size) for size in detail["shape"])

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import coremltools
 import numpy as np
 import pytest
 import torch
@@ -16,12 +15,16 @@ from mobilekit.core.tensors import TensorSpec
 from mobilekit.export.coreml import convert
 from mobilekit.export.program import trace
 from mobilekit.runtime import open_model
+from mobilekit.runtime.coreml_reference.loader import quiet_coremltools
 
 FLOAT32 = CoremlTarget(precision="float32")
 IMAGE = TensorSpec("image", (1, 3, 8, 6), layout="NCHW")
 
 
 def _spec(path: Any) -> Any:
+    quiet_coremltools()
+    import coremltools
+
     return coremltools.models.MLModel(str(path), skip_model_load=True).get_spec()
 
 

@@ -170,3 +170,15 @@ def test_the_parent_side_imports_no_torch() -> None:
         "sys.exit(any(n in sys.modules for n in ('torch', 'coremltools', 'litert_torch', 'onnx')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_detector_is_refused_in_words_of_its_own(worker: Worker, tmp_path: Path) -> None:
+    from torchvision.ops import roi_align
+
+    class Detector(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return roi_align(x, torch.zeros(2, 5) + x.mean(), output_size=(2, 2))
+
+    save(trace(Detector(), (IMAGE,)), tmp_path / "detector.pt2")
+    with pytest.raises(ExportError, match="export backbone and heads"):
+        _convert(worker, tmp_path / "detector.pt2", tmp_path / "net.onnx")

@@ -1,5 +1,7 @@
 """Programs on disk: round trip, foreign programs, damage."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from torch import nn
 from mobilekit.core.errors import ArtifactError, DataError
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.runtime import open_model
-from mobilekit.runtime.program import Program, load, run, save
+from mobilekit.runtime.program import Program, load, names_torchvision, run, save
 
 SPECS = (TensorSpec("image", (1, 3, 8, 6), layout="NCHW"),)
 
@@ -107,3 +109,33 @@ def test_the_number_of_threads_is_left_as_found() -> None:
     before = torch.get_num_threads()
     run(program, {"image": np.zeros((1, 3, 8, 6), np.float32)}, threads=before + 1)
     assert torch.get_num_threads() == before
+
+
+def test_a_program_with_operators_of_torchvision_loads_where_it_is_not_imported(
+    tmp_path: Path,
+) -> None:
+    from torchvision.ops import nms
+
+    class Suppress(nn.Module):
+        def forward(self, boxes: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            return nms(boxes, scores, 0.5)
+
+    examples = (torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 2]]), torch.tensor([0.5, 0.9]))
+    path = tmp_path / "detector.pt2"
+    torch.export.save(torch.export.export(Suppress(), examples, strict=False), path)
+    code = (
+        "import sys, pathlib, torch; from mobilekit.runtime.program import names_torchvision;"
+        "path = pathlib.Path(sys.argv[1]); assert 'torchvision' not in sys.modules;"
+        "assert names_torchvision(path); import mobilekit.runtime.program as programs;"
+        "from mobilekit.core.errors import ArtifactError\n"
+        "try: programs.load(path)\n"
+        "except ArtifactError as problem: print(problem)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    # The number of boxes that stay is free, which we refuse; but the program was read.
+    assert "symbolic shape" in done.stdout
+    (tmp_path / "plain").mkdir()
+    save(_program()[0], tmp_path / "plain" / "net.pt2")
+    assert not names_torchvision(tmp_path / "plain" / "net.pt2")

@@ -74,7 +74,8 @@ class Ends:
             else:
                 array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
                 wanted = self.types.get(name)
-                found[name] = array.astype(wanted) if wanted else array
+                with np.errstate(over="ignore"):  # beyond float16 is infinite, as in Core ML
+                    found[name] = array.astype(wanted) if wanted else array
         return found
 
     def initial_state(self) -> dict[str, Tensor]:

@@ -52,7 +52,7 @@ class ReferenceRunner:
     ) -> None:
         package = load_package(path)
         functions = package.program.functions
-        name = function or getattr(package.program, "default_function_name", None) or "main"
+        name = function or package.spec.description.defaultFunctionName or "main"
         if name not in functions:
             raise ArtifactError(f"{path}: has no function {name!r}, only {', '.join(functions)}")
         self.path = path

@@ -1,6 +1,7 @@
 """A saved `.mlpackage` becomes a MIL program with its weights, on any machine."""
 
 import logging
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 from mobilekit.core.errors import ArtifactError
 from mobilekit.runtime.quiet import without_stderr
+
+UNNEEDED = ("executorch", "libsvm", "tensorflow", "torchaudio", "transformers", "xgboost")
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,25 @@ class Package:
 
 
 def quiet_coremltools() -> None:
-    """Import coremltools without the warnings it prints away from macOS."""
+    """Import coremltools without the warnings it prints away from macOS, and without TensorFlow.
+
+    coremltools imports TensorFlow where it is installed; torch's compiler, loaded after it, then
+    crashes the process (both bring an LLVM of their own). Nothing here needs that front end.
+    """
+    if "coremltools" in sys.modules:
+        return
     for name in ("coremltools", "torch.utils._pytree"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings(), without_stderr():
-        warnings.simplefilter("ignore")
-        import coremltools  # noqa: F401
+    hidden = "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment] # an import of it fails
+    try:
+        with warnings.catch_warnings(), without_stderr():
+            warnings.simplefilter("ignore")
+            import coremltools  # noqa: F401
+    finally:
+        if hidden:
+            del sys.modules["tensorflow"]
 
 
 def load_package(path: Path) -> Package:
