@@ -24,7 +24,17 @@ from mobilekit.runtime.quiet import absent
 
 ANSWERS = "MOBILEKIT_ANSWERS"
 PARENT = "MOBILEKIT_PARENT"
-UNNEEDED = {"coreml": ("sklearn", "torchvision")}
+UNNEEDED = {
+    "coreml": (
+        "executorch",
+        "libsvm",
+        "sklearn",
+        "torchaudio",
+        "torchvision",
+        "transformers",
+        "xgboost",
+    ),
+}
 """Packages that a converter imports where it finds them, and ML programs do not need."""
 GARBAGE = 200_000
 """Objects made between two collections of the youngest generation (Python's default: 700)."""

@@ -65,7 +65,7 @@ def test_killed_early_midway_and_late(former: Path):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_at_thirty_random_moments(former: Path):
-    moments = random.Random(7)
+    moments = random.Random(7)  # noqa: S311  not for secrets
     for _ in range(30):
         kill_once(former, moments.uniform(0, LONGEST_S))
     assert start(former).wait() == 0

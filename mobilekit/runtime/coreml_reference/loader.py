@@ -10,8 +10,6 @@ from typing import Any
 from mobilekit.core.errors import ArtifactError
 from mobilekit.runtime.quiet import without_stderr
 
-UNNEEDED = ("executorch", "libsvm", "tensorflow", "torchaudio", "transformers", "xgboost")
-
 
 @dataclass(frozen=True)
 class Package:

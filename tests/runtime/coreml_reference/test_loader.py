@@ -71,7 +71,7 @@ def test_what_is_no_package(tmp_path):
     folder = tmp_path / "b.mlpackage"
     folder.mkdir()
     for path in (file, folder, tmp_path / "c.mlpackage"):
-        with pytest.raises(ArtifactError, match="is no .mlpackage"):
+        with pytest.raises(ArtifactError, match=r"is no \.mlpackage"):
             load_package(path)
 
 
@@ -94,7 +94,7 @@ def test_unknown_operator_is_named(package, monkeypatch):
 
 
 def test_unknown_parameter_is_named(package, monkeypatch):
-    monkeypatch.setitem(OPERATORS, "linear", lambda *, x, bias=None: x)
+    monkeypatch.setitem(OPERATORS, "linear", lambda *, x, bias=None: (x, bias))
     with pytest.raises(ArtifactError, match=r"operator linear \(\w+\): .* parameter 'weight'"):
         ReferenceRunner(package)
 

@@ -162,6 +162,16 @@ FORMS = {
 }
 
 
+def decoded(operation):
+    """Decode by coremltools; it has no answer for a table that is compressed itself."""
+    if operation.op_type != "constexpr_lut_to_dense" or operation.lut.val is not None:
+        return operation.materialized_val_inference()
+    table = operation.lut.op.materialized_val_inference()  # [2, 1, 4, 1]
+    indices = np.array(operation.indices.val, int)
+    rows = np.arange(6)[:, None] // 3  # a table for each half of the rows
+    return table[rows, 0, indices, 0]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_form_is_decoded_as_coremltools_does(saved, form):
     quiet_coremltools()
@@ -180,7 +190,7 @@ def test_form_is_decoded_as_coremltools_does(saved, form):
     (operation,) = [
         op for op in load_package(path).program.functions["main"].operations if op.op_type == "add"
     ]
-    wanted = operation.y.op.materialized_val_inference()
+    wanted = decoded(operation.y.op)
     assert operation.y.op.op_type.startswith("constexpr_")
     (found,) = ReferenceRunner(path).run({"x": np.zeros(1, np.float32)}).values()
     np.testing.assert_array_equal(found, wanted)
