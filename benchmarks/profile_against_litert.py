@@ -5,7 +5,9 @@ the tool against itself in the same run is shown beside it.
 """
 
 import argparse
+import itertools
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -32,7 +34,7 @@ def main() -> int:
         own.append(by_profile(model, arguments.runs))
         tool.append(by_tool(model, arguments.runs))
     ratios = [first / second for first, second in zip(own, tool, strict=True)]
-    against_itself = [abs(b / a - 1) for a, b in zip(tool, tool[1:], strict=False)]
+    against_itself = [abs(b / a - 1) for a, b in itertools.pairwise(tool)]
     ratio = statistics.median(ratios)
     result = {
         "median_ratio": ratio,
@@ -87,7 +89,7 @@ def found(content: object, word: str) -> float:
                 return float(value)
         for value in content.values():
             inner = found(value, word)
-            if inner == inner:
+            if not math.isnan(inner):
                 return inner
     return float("nan")
 
