@@ -18,7 +18,7 @@ from mobilekit.core.tensors import TensorSpec
 from mobilekit.nets import build
 from mobilekit.nets.catalog import NetConfig, find, variants
 from mobilekit.nets.factories import call_factory, literal, reason_of
-from mobilekit.nets.warm import example_inputs, seeded, warm_batch_norm
+from mobilekit.nets.warm import awaken, example_inputs, seeded, warm_batch_norm
 from mobilekit.nets.weights import load_weights
 
 IMAGENET_INPUT = (TensorSpec("image", (1, 3, 224, 224), layout="NCHW"),)
@@ -73,6 +73,8 @@ def load_source(
         maker = _torchvision if library == "torchvision" else _timm
         source = _built(reference, name, lambda: maker(name, arguments), seed)
         source = replace(source, inputs=inputs or IMAGENET_INPUT)
+        if weights is None and "weights" not in arguments:
+            awaken(source.module, child_seed(seed, "awaken"))
     elif ".py" in reference:
         source = _from_file(reference, arguments, inputs, seed)
     else:
@@ -105,6 +107,8 @@ def load_config(
         colours=config.colours if len(config.colours) == getattr(config, "classes", 0) else (),
         state=config.state,
     )
+    if weights is None:
+        awaken(source.module, child_seed(seed, "awaken"))
     return _ready(source, weights, seed)
 
 

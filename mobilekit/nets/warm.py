@@ -1,4 +1,4 @@
-"""Batch-norm statistics of an untrained network, warmed on noise so that nothing hides behind 0 and 1."""
+"""An untrained network, made such that nothing hides behind statistics of 0 and 1 or weights of 0."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,6 +13,12 @@ BATCH = 4
 PASSES = 2
 COARSE = 6
 """Side of the grid that smooth noise is made from."""
+NOTHING = 1e-3
+"""A weight whose values are all one number of at most this size lets its branch vanish."""
+SCALES = (0.1, 0.2)
+"""Range of awakened scales: the branch counts, and does not drown its shortcut."""
+MATRIX_STD = 0.02
+"""Of awakened matrices, as vision transformers initialize theirs (Dosovitskiy et al. 2021, code)."""
 
 
 @contextlib.contextmanager
@@ -60,14 +66,35 @@ def _smooth(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
     return 1.5 * waves + 0.25 * torch.randn(shape, generator=generator)
 
 
-def warm_batch_norm(module: nn.Module, specs: tuple[TensorSpec, ...], seed: int) -> None:
-    """Set each batch norm's running statistics to the average over a few noise batches.
+def awaken(module: nn.Module, seed: int) -> None:
+    """Give weights that hide a branch, or the whole network, seeded values of a plausible size.
 
-    Dropout stays off; modes, momenta and the global generator are left as found. Nothing happens
+    Such are zero-initialized heads (ViT), layer scales of 1e-6 (ConvNeXt), gains of 0 at the end of
+    residual branches. Biases stay: a bias of 0 hides nothing.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in module.named_parameters():
+            first = weight.flatten()[:1]
+            if name.endswith("bias") or not weight.numel() or not bool((weight == first).all()):
+                continue
+            if abs(float(first)) > NOTHING:
+                continue
+            if weight.numel() == max(weight.shape, default=1):
+                weight.uniform_(*SCALES, generator=generator)
+            else:
+                weight.normal_(0.0, MATRIX_STD, generator=generator)
+
+
+def warm_batch_norm(module: nn.Module, specs: tuple[TensorSpec, ...], seed: int) -> None:
+    """Set each fresh batch norm's running statistics to the average over a few noise batches.
+
+    Statistics that are not 0 and 1 any more come from training (a factory may load weights itself)
+    and stay. Dropout stays off; modes, momenta and the global generator are left as found. Nothing happens
     in a network without batch norm.
     """
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
-    norms = [norm for norm in norms if norm.track_running_stats and norm.running_mean is not None]
+    norms = [norm for norm in norms if norm.track_running_stats and _fresh(norm)]
     if not norms:
         return
     modes = {m: m.training for m in module.modules()}
@@ -86,3 +113,10 @@ def warm_batch_norm(module: nn.Module, specs: tuple[TensorSpec, ...], seed: int)
             norm.momentum = momentum
         for part, training in modes.items():
             part.training = training
+
+
+def _fresh(norm: nn.modules.batchnorm._BatchNorm) -> bool:
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        return False
+    return not bool(mean.any()) and bool((variance == 1).all())

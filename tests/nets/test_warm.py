@@ -6,7 +6,15 @@ import torchvision
 from torch import Tensor, nn
 
 from mobilekit.core.tensors import TensorSpec
-from mobilekit.nets.warm import BATCH, PASSES, example_inputs, seeded, warm_batch_norm
+from mobilekit.nets.warm import (
+    BATCH,
+    PASSES,
+    SCALES,
+    awaken,
+    example_inputs,
+    seeded,
+    warm_batch_norm,
+)
 
 SPECS = (TensorSpec("image", (1, 3, 8, 8), layout="NCHW"),)
 
@@ -109,3 +117,41 @@ def test_seeded_leaves_the_global_generator() -> None:
         second = torch.rand(4)
     assert torch.equal(first, second)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_statistics_of_training_stay() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.BatchNorm2d(4)).eval()
+    trained, fresh = network[1], network[2]
+    trained.running_mean.fill_(0.25)
+    trained.running_var.fill_(4.0)
+    warm_batch_norm(network, SPECS, seed=0)
+    assert trained.running_mean.tolist() == [0.25] * 4
+    assert trained.running_var.tolist() == [4.0] * 4
+    assert (fresh.running_var != 1).all()
+
+
+def test_weights_that_hide_a_branch_are_awakened_and_no_others() -> None:
+    class Hidden(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(6, 5)
+            self.norm = nn.BatchNorm2d(4)
+            self.scale = nn.Parameter(torch.full((4, 1, 1), 1e-6))
+            self.gamma = nn.Parameter(torch.zeros(1))
+            self.plain = nn.Conv2d(3, 4, 1)
+
+    network = Hidden()
+    nn.init.zeros_(network.head.weight)
+    nn.init.zeros_(network.head.bias)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    awaken(network, seed=3)
+    after = network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"head.weight", "scale", "gamma"}
+    assert after["head.weight"].count_nonzero() == 30
+    for name in ("scale", "gamma"):
+        assert ((after[name] >= SCALES[0]) & (after[name] < SCALES[1])).all()
+    again = Hidden()
+    again.load_state_dict(before)
+    awaken(again, seed=3)
+    assert all(torch.equal(value, after[name]) for name, value in again.state_dict().items())

@@ -9,8 +9,8 @@ TOLERANCE = 2e-6
 """At most 12 additions and a division in float32: 16 · 2^-24, rounded up."""
 REDUCTIONS = {
     "avg_pool": lambda values, padding: values.sum(0) / (len(values) + padding),
-    "max_pool": lambda values, padding: values.max(0),
-    "l2_pool": lambda values, padding: np.sqrt((values**2).sum(0)),
+    "max_pool": lambda values, _: values.max(0),
+    "l2_pool": lambda values, _: np.sqrt((values**2).sum(0)),
 }
 
 
