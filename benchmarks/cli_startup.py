@@ -4,8 +4,6 @@ The peer (ultralytics) is found as `yolo` beside the interpreter or on the PATH;
 the absolute bar is judged, and the output says so.
 """
 
-import argparse
-import json
 import os
 import shutil
 import statistics
@@ -14,15 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+import outcome
+
 BAR_S, BAR_RATIO = 0.30, 0.15
 BESIDE = Path(sys.executable).parent
 
 
 def main() -> int:
     """Print medians and ratios; 1 when a bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = outcome.parser(__doc__)
     parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--peer", help="path of the `yolo` command")
     arguments = parser.parse_args()
     own = str(BESIDE / "mobilekit")
@@ -30,7 +29,7 @@ def main() -> int:
     peer = arguments.peer or shutil.which("yolo", path=f"{BESIDE}{os.pathsep}{os.environ['PATH']}")
     if peer:
         lines["yolo help"] = [peer, "help"]
-    load = os.getloadavg()[0]
+    load = outcome.load()
     samples: dict[str, list[float]] = {name: [] for name in lines}
     for index in range(arguments.runs + 1):
         for name, line in lines.items():
@@ -48,11 +47,7 @@ def main() -> int:
     else:
         result["peer"] = "not installed: pip install 'mobilekit[bench]'"
     result["met"] = met
-    print(json.dumps(result, indent=2))
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
-    return 0 if met else 1
+    return outcome.finish(result, arguments.json)
 
 
 if __name__ == "__main__":

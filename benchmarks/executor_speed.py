@@ -3,8 +3,6 @@
 Figure: median time of the executor over median time of torch eager, interleaved. Bar: ≤ 3.
 """
 
-import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -12,6 +10,8 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+
+import outcome
 
 BAR = 3.0
 SHAPE = (1, 3, 224, 224)
@@ -73,29 +73,20 @@ def measured(eager: Callable[[], object], executor: Callable[[], object], pairs:
         "pairs": pairs,
         "ratio": round(ratio, 3),
         "bar": BAR,
-        "passed": ratio <= BAR,
-        "load_average": round(os.getloadavg()[0], 2),
+        "met": ratio <= BAR,
+        "load_average": outcome.load(),
     }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = outcome.parser(__doc__)
     parser.add_argument("--pairs", type=int, default=21, help="interleaved pairs of runs, ≥ 5")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     os.environ["TQDM_DISABLE"] = "1"  # coremltools' progress bars
     with tempfile.TemporaryDirectory() as folder:
         eager, executor = sides(Path(folder))
         result = measured(eager, executor, max(options.pairs, 5))
-    if options.json:
-        print(json.dumps(result))
-    else:
-        print(
-            f"torch eager {result['torch_ms']} ms, executor {result['executor_ms']} ms (medians of"
-            f" {result['pairs']} interleaved pairs): ratio {result['ratio']}, bar {BAR},"
-            f" load {result['load_average']}"
-        )
-    return 0 if result["passed"] else 1
+    return outcome.finish(result, options.json)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,9 @@ verification on 8 images, latency) over that of `peers/straight_export.py`, both
 processes, alternating; and the largest resident set of any one of our processes over that of the
 converter alone. Bars: at most 0.9 and at most 1.2.
 
-    python benchmarks/export_against_script.py [--pairs 5] [--json]
+    python benchmarks/export_against_script.py [--pairs 5] [--json FILE]
 """
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -20,6 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import outcome
 import psutil
 
 NET = "torchvision:mobilenet_v2"
@@ -94,12 +93,11 @@ def pair(folder: Path, *, ours_first: bool) -> tuple[Run, Run]:
     return measure(ours), second
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> int:
+    parser = outcome.parser(__doc__)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
+    load = outcome.load()
     with tempfile.TemporaryDirectory(prefix="mobilekit-") as name:
         folder = Path(name)
         alone = {
@@ -112,7 +110,7 @@ def main() -> None:
     result = {
         "net": NET,
         "pairs": options.pairs,
-        "load_average": round(load, 2),
+        "load_average": load,
         "cores": len(psutil.Process().cpu_affinity()),
         "ours_s": [round(ours.seconds, 2) for ours, _ in runs],
         "peer_s": [round(peer.seconds, 2) for _, peer in runs],
@@ -122,15 +120,10 @@ def main() -> None:
         "converter_alone_peak_bytes": alone,
         "memory_ratio": round(memory, 3),
         "most_memory_ratio": MOST_MEMORY,
-        "pass": wall <= MOST_WALL and memory <= MOST_MEMORY,
+        "met": wall <= MOST_WALL and memory <= MOST_MEMORY,
     }
-    if options.json:
-        print(json.dumps(result, indent=2))
-    else:
-        for key, value in result.items():
-            print(f"{key:28} {value}")
-    sys.exit(0 if result["pass"] else 1)
+    return outcome.finish(result, options.json)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,13 +3,12 @@
 Runs the fault tests and the kill tests, the slow ones too, and counts what passed.
 """
 
-import argparse
-import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import outcome
 
 ROOT = Path(__file__).parents[1]
 BAD_INPUTS, KILLS = 60, 30
@@ -17,8 +16,7 @@ BAD_INPUTS, KILLS = 60, 30
 
 def main() -> int:
     """Print the counts; 1 when a bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the result here")
+    parser = outcome.parser(__doc__)
     arguments = parser.parse_args()
     inputs = passed("tests/e2e/test_faults.py")
     kills = passed("tests/e2e/test_kills.py")
@@ -27,14 +25,10 @@ def main() -> int:
         "bad_inputs_failed": inputs[1],
         "kills": KILLS + 3 if not kills[1] else 0,
         "kill_tests_failed": kills[1],
-        "load_average": os.getloadavg()[0],
+        "load_average": outcome.load(),
         "met": inputs[0] >= BAD_INPUTS and not inputs[1] and not kills[1],
     }
-    print(json.dumps(result, indent=2))
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
-    return 0 if result["met"] else 1
+    return outcome.finish(result, arguments.json)
 
 
 def passed(tests: str) -> tuple[int, int]:

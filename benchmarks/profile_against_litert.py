@@ -4,16 +4,16 @@ Alternating pairs, each measurement in a fresh process; the median of the ratios
 the tool against itself in the same run is shown beside it.
 """
 
-import argparse
 import itertools
 import json
 import math
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import outcome
 
 BAR = 0.03
 BESIDE = Path(sys.executable).parent
@@ -21,14 +21,13 @@ BESIDE = Path(sys.executable).parent
 
 def main() -> int:
     """Print the ratios; 1 when the bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = outcome.parser(__doc__)
     parser.add_argument("--model", type=Path, help="a .tflite file; mobilenet_v2 otherwise")
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--runs", type=int, default=50)
-    parser.add_argument("--json", type=Path, help="write the result here")
     arguments = parser.parse_args()
     model = arguments.model or exported()
-    load = os.getloadavg()[0]
+    load = outcome.load()
     own, tool = [], []
     for _ in range(arguments.pairs):
         own.append(by_profile(model, arguments.runs))
@@ -45,11 +44,7 @@ def main() -> int:
         "load_average": load,
         "met": abs(ratio - 1) <= BAR,
     }
-    print(json.dumps(result, indent=2))
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
-    return 0 if result["met"] else 1
+    return outcome.finish(result, arguments.json)
 
 
 def exported() -> Path:

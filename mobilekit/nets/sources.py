@@ -260,7 +260,7 @@ def _from_file(
         raise ModelError(
             f"{reference}: expected path/to/file.py:factory, where factory() returns a torch.nn.Module"
         )
-    if not inputs:
+    if not inputs and Path(path).is_file():
         raise ModelError(
             f"{reference}: its input is not known; give --input, such as --input 1x3x224x224"
         )

@@ -1,0 +1,245 @@
+"""What a network does, call by call: every ATen operator of one run, recorded without computing it.
+
+The run takes place on fake tensors (shapes and types only), below autograd and below Python's modules,
+so a frozen network, half precision, shared modules, several inputs and outputs of any structure are
+all the same here. What depends on the values of a tensor cannot be recorded, and is an error.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mobilekit.core.errors import ModelError
+
+_TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+_HERE = __file__
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of a recorded run, by its number."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operator: its arguments with every tensor replaced by a `Value`."""
+
+    operator: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[Value, ...]
+    module: str
+    """Path of the innermost module whose `forward` makes the call; empty for the network itself."""
+    source: str
+    """`file.py:12` of the line of the network's own code that makes the call, where it is known."""
+
+    @property
+    def name(self) -> str:
+        """The operator's name without name space and overload: `convolution`."""
+        return str(self.operator.overloadpacket).rpartition(".")[2]
+
+    def argument(self, name: str) -> Any:
+        """Return an argument by its name in the operator's schema, or its default.
+
+        Raises:
+            KeyError: the operator has no such argument.
+        """
+        if name in self.kwargs:
+            return self.kwargs[name]
+        for position, parameter in enumerate(self.operator._schema.arguments):  # noqa: SLF001
+            if parameter.name == name:
+                return self.args[position] if position < len(self.args) else parameter.default_value
+        raise KeyError(name)
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """Every tensor among the arguments, in order."""
+        leaves = pytree.tree_leaves((self.args, self.kwargs))
+        return tuple(leaf for leaf in leaves if isinstance(leaf, Value))
+
+
+@dataclass
+class Record:
+    """One recorded run."""
+
+    calls: list[Call] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    """Of each value, by its number."""
+    names: dict[int, str] = field(default_factory=dict)
+    """State-dict name of each parameter and buffer that is read, by its value's number."""
+    inputs: tuple[Value, ...] = ()
+    outputs: tuple[Value, ...] = ()
+
+    def shape(self, value: Value) -> tuple[int, ...]:
+        """Return the shape of a value."""
+        return self.shapes[value.index]
+
+    def name(self, value: Value) -> str | None:
+        """Return the name of a parameter or buffer; None for anything else."""
+        return self.names.get(value.index)
+
+
+def record(network: nn.Module, inputs: Sequence[Tensor]) -> Record:
+    """Record one run of a network in evaluation mode; it is left as found.
+
+    Args:
+        network: any module; its modes, gradients and global settings are untouched.
+        inputs: examples of its positional inputs; only shapes and types matter.
+
+    Raises:
+        ModelError: the network takes a decision by the values of a tensor, or refuses the inputs.
+    """
+    recorder = _Recorder(network)
+    modes = {module: module.training for module in network.modules()}
+    fast = torch.backends.mha.get_fastpath_enabled()
+    try:
+        network.eval()
+        torch.backends.mha.set_fastpath_enabled(False)  # its one call would hide the attention
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True) as fake:
+            examples = [fake.from_tensor(tensor) for tensor in inputs]
+            recorder.begin(examples)
+            with recorder.paths(), recorder:
+                outputs = network(*examples)
+            return recorder.end(outputs)
+    except (DataDependentOutputException, DynamicOutputShapeException) as problem:
+        raise ModelError(
+            f"{recorder.where()}: decides by the values of a tensor ({problem.func}), which no trace can"
+            " follow; make that choice outside the network"
+        ) from problem
+    except ModelError:
+        raise
+    except Exception as problem:
+        words = " ".join(str(problem).split())[:200]
+        raise ModelError(
+            f"{recorder.where()}: the network cannot be traced: {type(problem).__name__}: {words}"
+        ) from problem
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for module, training in modes.items():
+            module.training = training
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._record = Record()
+        self._network = network
+        self._numbers: dict[int, Value] = {}
+        self._alive: list[Tensor] = []  # an id() is a name only while its object lives
+        self._named = {
+            id(tensor): name
+            for name, tensor in (
+                *network.named_buffers(remove_duplicate=False),
+                *network.named_parameters(remove_duplicate=False),
+            )
+        }
+        self._stack: list[str] = []
+        self._last = ("", "")
+
+    def begin(self, examples: Sequence[Tensor]) -> None:
+        self._record.inputs = tuple(self._new(tensor) for tensor in examples)
+
+    def end(self, outputs: Any) -> Record:
+        leaves = _tensors(outputs)
+        self._record.outputs = tuple(self._value(tensor) for tensor in leaves)
+        return self._record
+
+    def where(self) -> str:
+        """Name the place of the last call that was begun."""
+        module, source = self._last
+        return " at ".join(part for part in (module or "the network", source) if part)
+
+    @contextlib.contextmanager
+    def paths(self) -> Iterator[None]:
+        """Follow which module is running."""
+        names = {module: name for name, module in self._network.named_modules()}
+        thread = threading.get_ident()
+
+        def enter(module: nn.Module, _: Any) -> None:
+            if threading.get_ident() == thread:
+                self._stack.append(names.get(module, self._stack[-1] if self._stack else ""))
+
+        def leave(module: nn.Module, *_: Any) -> None:
+            if threading.get_ident() == thread:
+                self._stack.pop()
+
+        before = torch.nn.modules.module.register_module_forward_pre_hook(enter)
+        after = torch.nn.modules.module.register_module_forward_hook(leave)
+        try:
+            yield
+        finally:
+            before.remove()
+            after.remove()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        del types
+        kwargs = kwargs or {}
+        self._last = (self._stack[-1] if self._stack else "", _line())
+        before = pytree.tree_map_only(Tensor, self._value, (args, kwargs))
+        result = func(*args, **kwargs)
+        tensors = _tensors(result)
+        if tensors:
+            outputs = tuple(self._new(tensor) for tensor in tensors)
+            self._record.calls.append(Call(func, *before, outputs, *self._last))
+        return result
+
+    def _value(self, tensor: Tensor) -> Value:
+        return self._numbers.get(id(tensor)) or self._new(tensor)
+
+    def _new(self, tensor: Tensor) -> Value:
+        """Number a tensor; one that was written in place gets a new number."""
+        value = Value(len(self._record.shapes))
+        self._record.shapes.append(tuple(tensor.shape))
+        name = self._named.get(id(tensor))
+        if name is not None and id(tensor) not in self._numbers:
+            self._record.names[value.index] = name
+        self._numbers[id(tensor)] = value
+        self._alive.append(tensor)
+        return value
+
+
+def _tensors(result: Any) -> list[Tensor]:
+    """Flatten outputs of any structure, also of classes that only have fields."""
+    found = []
+    for leaf in pytree.tree_leaves(result):
+        if isinstance(leaf, Tensor):
+            found.append(leaf)
+        elif hasattr(leaf, "__dict__") and not callable(leaf):
+            found += [part for part in pytree.tree_leaves(vars(leaf)) if isinstance(part, Tensor)]
+    return found
+
+
+def _line() -> str:
+    """Return `file.py:12` of the innermost line outside of torch and of this file."""
+    frame = sys._getframe(2)  # noqa: SLF001
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_TORCH) and file != _HERE and not file.startswith("<"):
+            return f"{Path(file).name}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
