@@ -69,7 +69,7 @@ class InputSetParity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     samples: int
     outputs: tuple[OutputParity, ...]
     least_sqnr_db: float
-    """The bound that this set was judged by (see mobilekit.verify.tolerance)."""
+    """The widest bound that an output of this set was judged by (see mobilekit.verify.tolerance)."""
 
 
 class ParityReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

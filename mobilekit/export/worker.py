@@ -112,7 +112,7 @@ def _run(job: dict[str, Any]) -> Any:
         outputs = runner.run(load_file(name))
         path = f"{name}.outputs"
         arrays = {
-            key: np.ascontiguousarray(value)
+            key: np.asarray(value, order="C")  # a scalar stays one
             for key, value in outputs.items()
             if value.dtype.kind in "fiub"
         }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mobilekit.core.reports import InputSetParity, OutputParity, ParityReport, Verdict
 from mobilekit.core.targets import Target, format_of
-from mobilekit.verify.tolerance import FACTOR, decibels, greatest_relative_l2
+from mobilekit.verify.tolerance import decibels, excused, greatest_relative_l2
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,15 +48,15 @@ def judge(
         if misfit:
             reason = reason or f"on {name}: {misfit}"
             continue
-        bound = greatest_relative_l2(target)
-        outputs = _compared(references, actual, bound)
-        if own is not None and _missed(outputs, bound):
+        bounds = dict.fromkeys(references[0], greatest_relative_l2(target))
+        outputs = _compared(references, actual, bounds)
+        if own is not None and _missed(outputs, bounds):
             errors = own(index)
-            bound = max(bound, FACTOR[target.precision] * max(errors.values(), default=0.0))
-            outputs = _compared(references, actual, bound)
-        least = decibels(bound)
+            bounds = {key: excused(target, errors.get(key, 0.0)) for key in bounds}
+            outputs = _compared(references, actual, bounds)
+        least = decibels(max(bounds.values()))
         rows.append(InputSetParity(name, len(references), outputs, least))
-        reason = reason or _reason(name, outputs, least)
+        reason = reason or _reason(name, outputs, bounds)
     verdict: Verdict = "fail" if reason else "pass"
     return ParityReport(
         file, format_of(target), target.precision, runtime, verdict, reason, tuple(rows)
@@ -64,17 +64,18 @@ def judge(
 
 
 def _compared(
-    references: "list[Arrays]", actual: "list[Arrays]", bound: float
+    references: "list[Arrays]", actual: "list[Arrays]", bounds: dict[str, float]
 ) -> tuple[OutputParity, ...]:
     return tuple(
-        compare(key, [r[key] for r in references], [a[key] for a in actual], bound)
+        compare(key, [r[key] for r in references], [a[key] for a in actual], bounds[key])
         for key in references[0]
     )
 
 
-def _missed(outputs: tuple[OutputParity, ...], bound: float) -> bool:
+def _missed(outputs: tuple[OutputParity, ...], bounds: dict[str, float]) -> bool:
     return any(
-        not row.non_finite and (row.relative_l2 > bound or row.agreed < row.decided)
+        not row.non_finite
+        and (row.relative_l2 > bounds[row.output] or row.agreed < row.decided)
         for row in outputs
     )
 
@@ -148,8 +149,9 @@ def _misfit(references: "list[Arrays]", actual: "list[Arrays]") -> str:
     return ""
 
 
-def _reason(name: str, outputs: tuple[OutputParity, ...], least: float) -> str:
+def _reason(name: str, outputs: tuple[OutputParity, ...], bounds: dict[str, float]) -> str:
     for row in outputs:
+        least = decibels(bounds[row.output])
         if row.non_finite:
             return f"on {name}: {row.output}: {row.non_finite} values are not finite"
         if row.sqnr_db < least:

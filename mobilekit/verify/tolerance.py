@@ -28,6 +28,10 @@ amplify rounding errors a thousandfold, and no file can then be closer to PyTorc
 to the exact result. 4 in float32: file and network err independently against the exact result, by
 √2 in the mean, and both orders of summation differ; 2 in float16, the convention of the field."""
 
+GREATEST_EXCUSED = 0.25
+"""What no ill-conditioned network excuses, 12 dB: beyond it an output says little about the network
+(a random one in place of it errs by about 0.5, zeros by 1)."""
+
 GREATEST_RELATIVE_L2 = {
     ("coreml", "float32"): 1e-5,
     ("tflite", "float32"): 1e-5,
@@ -40,6 +44,17 @@ GREATEST_RELATIVE_L2 = {
 def greatest_relative_l2(target: Target) -> float:
     """Return the bound on the relative L2 error for a target."""
     return GREATEST_RELATIVE_L2[format_of(target), target.precision]
+
+
+def excused(target: Target, own_error: float) -> float:
+    """Return the bound for an output on which PyTorch itself errs by `own_error`, relative L2.
+
+    >>> from mobilekit.core.targets import OnnxTarget
+    >>> [excused(OnnxTarget(), error) for error in (0.0, 0.001, 9.0)]
+    [1e-05, 0.004, 0.25]
+    """
+    widened = min(FACTOR[target.precision] * own_error, GREATEST_EXCUSED)
+    return max(greatest_relative_l2(target), widened)
 
 
 def decibels(relative_l2: float) -> float:

@@ -194,6 +194,21 @@ def test_the_networks_own_error_excuses_no_infinities() -> None:
     assert report.verdict == "fail"
 
 
+def test_the_own_error_of_one_output_does_not_excuse_another() -> None:
+    right, off = noise(0, 1, 50).astype(np.float64), noise(1, 1, 50).astype(np.float64)
+    sets = [("s", [{"wild": right, "tame": right}], [{"wild": right * 1.1, "tame": off}])]
+    report = judge("f", TfliteTarget(), "tflite", sets, lambda _: {"wild": 9.0, "tame": 1e-7})
+    assert report.verdict == "fail"
+    assert "tame" in report.reason
+
+
+def test_no_own_error_excuses_an_output_that_has_nothing_of_the_networks() -> None:
+    reference = noise(0, 1, 50).astype(np.float64)
+    for wrong in (np.zeros_like(reference), -reference, reference * 1.5):
+        sets = [("s", [{"y": reference}], [{"y": wrong}])]
+        assert judge("f", TfliteTarget(), "tflite", sets, lambda _: {"y": 2.0}).verdict == "fail"
+
+
 def test_classes_lie_along_the_second_axis() -> None:
     reference = np.array([[0.0, 5.0, 1.0], [3.0, 0.0, 1.0]])
     other = np.array([[0.0, 1.0, 5.0], [3.0, 0.0, 1.0]])

@@ -96,12 +96,13 @@ class Record:
         return self.names.get(value.index)
 
 
-def record(network: nn.Module, inputs: Sequence[Tensor]) -> Record:
+def record(network: nn.Module, inputs: Sequence[Tensor], *, partial: bool = False) -> Record:
     """Record one run of a network in evaluation mode; it is left as found.
 
     Args:
         network: any module; its modes, gradients and global settings are untouched.
         inputs: examples of its positional inputs; only shapes and types matter.
+        partial: return what was recorded before the network failed, instead of an error.
 
     Raises:
         ModelError: the network takes a decision by the values of a tensor, or refuses the inputs.
@@ -118,22 +119,26 @@ def record(network: nn.Module, inputs: Sequence[Tensor]) -> Record:
             with recorder.paths(), recorder:
                 outputs = network(*examples)
             return recorder.end(outputs)
-    except (DataDependentOutputException, DynamicOutputShapeException) as problem:
-        raise ModelError(
-            f"{recorder.where()}: decides by the values of a tensor ({problem.func}), which no trace can"
-            " follow; make that choice outside the network"
-        ) from problem
-    except ModelError:
-        raise
     except Exception as problem:
-        words = " ".join(str(problem).split())[:200]
-        raise ModelError(
-            f"{recorder.where()}: the network cannot be traced: {type(problem).__name__}: {words}"
-        ) from problem
+        if partial:
+            return recorder.end(())
+        raise _explained(problem, recorder.where()) from problem
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for module, training in modes.items():
             module.training = training
+
+
+def _explained(problem: Exception, where: str) -> ModelError:
+    if isinstance(problem, ModelError):
+        return problem
+    if isinstance(problem, (DataDependentOutputException, DynamicOutputShapeException)):
+        return ModelError(
+            f"{where}: decides by the values of a tensor ({problem.func}), which no trace can follow; make"
+            " that choice outside the network"
+        )
+    words = " ".join(str(problem).split())[:200]
+    return ModelError(f"{where}: the network cannot be traced: {type(problem).__name__}: {words}")
 
 
 class _Recorder(TorchDispatchMode):

@@ -1,0 +1,51 @@
+"""What a compression step is: a frozen value whose fields are its options, and what it works with."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+from torch import Tensor, nn
+
+
+class StepReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a step did to a network: raw numbers and words, ready for JSON."""
+
+    kind: str
+    params_before: int
+    params_after: int
+    residual: float | None = None
+    """Largest |after − before| of any output over the largest |before|, on the self-check's inputs;
+    None for a step that means to change the function."""
+    notes: tuple[str, ...] = ()
+    """What a person should know: what was left alone, and why."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a step may use beside the network itself."""
+
+    inputs: Sequence[Tensor]
+    """Examples of the network's positional inputs, such as `[1, 3, 224, 224]`."""
+    calibration: Sequence[tuple[Tensor, ...]] = field(default_factory=tuple)
+    """Inputs like those of real use; empty where none are at hand."""
+    seed: int = 0
+    progress: Callable[[str], None] = lambda words: None  # noqa: E731
+
+
+class Step(Protocol):
+    """A method that turns a network into a smaller one."""
+
+    def apply(self, network: nn.Module, context: Context) -> tuple[nn.Module, StepReport]:
+        """Return a new network and what was done; the given one is left as found.
+
+        Raises:
+            NoEffectError: there was nothing to do.
+            ModelError: the network cannot be followed.
+        """
+        ...
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return how many numbers the distinct parameters of a network hold."""
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,1 @@
+"""The channel graph: which channels of a network live or die together, and their removal."""

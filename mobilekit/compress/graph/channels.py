@@ -1,0 +1,191 @@
+"""The channel graph of a network: which channels there are, what makes, reads and ties them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from mobilekit.compress.graph.atoms import Axis, Channels
+from mobilekit.compress.graph.labels import Component, pattern
+from mobilekit.compress.graph.record import Call, Record, Value, record
+from mobilekit.compress.graph.rules import follow
+from mobilekit.compress.graph.tracing import Reading, Tracing
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels that the same weights make: one layer's, or those of all layers of a residual sum."""
+
+    name: str
+    """Of the first layer that makes them."""
+    channels: Tensor
+    """Numbers of the channels, in the order of the first layer's filters, shape `[n]`."""
+    writers: tuple[Axis, ...]
+    """Weight dimensions that make them."""
+    pins: tuple[str, ...]
+    """Why they must stay; empty for channels that can be removed."""
+    inexact: tuple[str, ...]
+    """Why the removal of one changes the others."""
+
+
+class ChannelGraph:
+    """Channels of a network, found by following one recorded run.
+
+    Args:
+        network: any module, in any mode; it is left as found.
+        inputs: examples of its positional inputs; only shapes and types matter.
+
+    Raises:
+        ModelError: the network cannot be traced.
+    """
+
+    def __init__(self, network: nn.Module, inputs: Sequence[Tensor]) -> None:
+        self.record: Record = record(network, inputs)
+        self._tracing = Tracing(self.record)
+        follow(self._tracing)
+        self._resolve()
+
+    def pin_call(self, number: int, why: str) -> None:
+        """Let every channel that passes through a call stay, and resolve again."""
+        call = self.record.calls[number]
+        for value in (*call.inputs, *call.outputs):
+            if not self._tracing.is_weight(value):
+                self._tracing.pin(self._tracing.labels(value).components, why)
+        self._resolve()
+
+    def pin_parameter(self, name: str, why: str) -> None:
+        """Let every channel of a parameter stay, and resolve again."""
+        for axis in self.axes_of(name):
+            self._tracing.pin([self.atoms(axis)], why)
+        self._resolve()
+
+    @property
+    def readings(self) -> list[Reading]:
+        """Weights that read channels."""
+        return self._tracing.readings
+
+    @property
+    def unsupported(self) -> dict[int, str]:
+        """Calls without a rule, by number."""
+        return self._tracing.unsupported
+
+    def atoms(self, axis: Axis) -> Tensor:
+        """Return the atoms of a parameter's dimension, shape `[size]`."""
+        return self._tracing.atoms.of_axis(axis, self._tracing.atoms.size(axis))
+
+    def channels_of(self, axis: Axis) -> Tensor:
+        """Return the channel of each index of a parameter's dimension, shape `[size]`."""
+        return self.channels.of(self.atoms(axis))
+
+    def components(self, value: Value) -> tuple[Component, ...]:
+        """Return which channel each element of a value belongs to, by component."""
+        return tuple(self.channels.of(part) for part in self._tracing.labels(value).components)
+
+    @cached_property
+    def _axes(self) -> dict[str, tuple[Axis, ...]]:
+        found: dict[str, list[Axis]] = {}
+        for axis in self._tracing.atoms.axes:
+            found.setdefault(axis.parameter, []).append(axis)
+        return {name: tuple(axes) for name, axes in found.items()}
+
+    def axes_of(self, parameter: str) -> tuple[Axis, ...]:
+        """Return the dimensions of a parameter that have channels."""
+        return self._axes.get(parameter, ())
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters and buffers that a run reads."""
+        return tuple(self._axes)
+
+    def call_of(self, writer: Axis) -> Call:
+        """Return the call in which a weight makes its channels."""
+        return self.record.calls[self._tracing.written[writer]]
+
+    @property
+    def writers(self) -> tuple[Axis, ...]:
+        """Weight dimensions that make channels, in the order of the run."""
+        return tuple(self._tracing.written)
+
+    def survivors(self, value: Value, removed: Tensor) -> list[Tensor]:
+        """Return which indices of each dimension of a value remain.
+
+        Args:
+            value: of the record.
+            removed: whether each channel goes, shape `[channels]`.
+
+        Returns:
+            A mask of shape `[size]` per dimension.
+        """
+        shape = self.record.shape(value)
+        masks = [torch.ones(size, dtype=torch.bool) for size in shape]
+        for part in self.components(value):
+            alive = ~removed[part]
+            for dimension in pattern(part):
+                others = [d for d in range(part.ndim) if d != dimension]
+                masks[dimension] &= alive.amax(others) if others else alive
+        return masks
+
+    def _resolve(self) -> None:
+        atoms = self._tracing.atoms
+        while True:
+            self.channels: Channels = atoms.resolve()
+            ragged = [s for s in self._tracing.splits if not _is_box(self.channels.of(s.component))]
+            if not ragged:
+                break
+            for split in ragged:
+                last = pattern(split.component)[-1]
+                self._tracing.collapsed(split.component, (last,))
+        self.__dict__.pop("groups", None)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """All groups, in the order of the run."""
+        makers: dict[int, list[Axis]] = {}
+        for axis in self.writers:
+            for channel in dict.fromkeys(self.channels_of(axis).tolist()):
+                makers.setdefault(channel, []).append(axis)
+        members: dict[tuple[Axis, ...], list[int]] = {}
+        for channel, axes in makers.items():
+            members.setdefault(tuple(axes), []).append(channel)
+        inexact: dict[int, list[str]] = {}
+        for atoms, why in self._tracing.inexact:
+            for channel in set(self.channels.of(atoms.reshape(-1)).tolist()):
+                inexact.setdefault(channel, []).append(why)
+        return tuple(
+            Group(
+                name=axes[0].parameter.rpartition(".")[0] or axes[0].parameter,
+                channels=torch.tensor(sorted(numbers)),
+                writers=axes,
+                pins=self.channels.reasons(numbers),
+                inexact=tuple(
+                    dict.fromkeys(why for number in numbers for why in inexact.get(number, ()))
+                ),
+            )
+            for axes, numbers in self._split_pinned(members)
+        )
+
+    def _split_pinned(
+        self, members: dict[tuple[Axis, ...], list[int]]
+    ) -> list[tuple[tuple[Axis, ...], list[int]]]:
+        """Part what is pinned from what is free, within the same makers."""
+        found = []
+        for axes, numbers in members.items():
+            free = [number for number in numbers if number not in self.channels.pins]
+            pinned = [number for number in numbers if number in self.channels.pins]
+            found += [(axes, part) for part in (free, pinned) if part]
+        return found
+
+
+def _is_box(component: Component) -> bool:
+    """Whether any choice of channels leaves a box: all but one dimension agree."""
+    varying = pattern(component)
+    for kept in varying:
+        first = component
+        for dimension in varying:
+            if dimension != kept:
+                first = first.narrow(dimension, 0, 1)
+        if bool((component == first).all()):
+            return True
+    return False
