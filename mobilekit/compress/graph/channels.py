@@ -139,6 +139,12 @@ class ChannelGraph:
                 self._tracing.collapsed(split.component, (last,))
         self.__dict__.pop("groups", None)
 
+    @property
+    def inexact_channels(self) -> Tensor:
+        """Numbers of the channels whose removal changes others, shape `[n]`."""
+        found = [self.channels.of(atoms.reshape(-1)) for atoms, _ in self._tracing.inexact]
+        return torch.cat(found).unique() if found else torch.zeros(0, dtype=torch.long)
+
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """All groups, in the order of the run."""

@@ -96,6 +96,9 @@ class Record:
         return self.names.get(value.index)
 
 
+Watch = Callable[[int, Value, Tensor], None]
+
+
 def record(network: nn.Module, inputs: Sequence[Tensor], *, partial: bool = False) -> Record:
     """Record one run of a network in evaluation mode; it is left as found.
 
@@ -108,21 +111,43 @@ def record(network: nn.Module, inputs: Sequence[Tensor], *, partial: bool = Fals
         ModelError: the network takes a decision by the values of a tensor, or refuses the inputs.
     """
     recorder = _Recorder(network)
+    try:
+        with _evaluating(network), FakeTensorMode(allow_non_fake_inputs=True) as fake:
+            return recorder.run([fake.from_tensor(tensor) for tensor in inputs])
+    except Exception as problem:
+        if partial:
+            return recorder.end(())
+        raise _explained(problem, recorder.where()) from problem
+
+
+def observe(network: nn.Module, inputs: Sequence[Tensor], watch: Watch) -> Record:
+    """Run a network for real, and show every tensor that a call takes.
+
+    Args:
+        network: any module; it is left as found.
+        inputs: of the run.
+        watch: called with the number of the call, the value's number and the tensor, before the call.
+
+    Raises:
+        ModelError: the network refuses the inputs.
+    """
+    recorder = _Recorder(network, watch)
+    try:
+        with _evaluating(network):
+            return recorder.run(inputs)
+    except Exception as problem:
+        raise _explained(problem, recorder.where()) from problem
+
+
+@contextlib.contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
     modes = {module: module.training for module in network.modules()}
     fast = torch.backends.mha.get_fastpath_enabled()
     try:
         network.eval()
         torch.backends.mha.set_fastpath_enabled(False)  # its one call would hide the attention
-        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True) as fake:
-            examples = [fake.from_tensor(tensor) for tensor in inputs]
-            recorder.begin(examples)
-            with recorder.paths(), recorder:
-                outputs = network(*examples)
-            return recorder.end(outputs)
-    except Exception as problem:
-        if partial:
-            return recorder.end(())
-        raise _explained(problem, recorder.where()) from problem
+        with torch.no_grad():
+            yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for module, training in modes.items():
@@ -142,9 +167,10 @@ def _explained(problem: Exception, where: str) -> ModelError:
 
 
 class _Recorder(TorchDispatchMode):
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, watch: Watch | None = None) -> None:
         super().__init__()
         self._record = Record()
+        self._watch = watch
         self._network = network
         self._numbers: dict[int, Value] = {}
         self._alive: list[Tensor] = []  # an id() is a name only while its object lives
@@ -158,12 +184,14 @@ class _Recorder(TorchDispatchMode):
         self._stack: list[str] = []
         self._last = ("", "")
 
-    def begin(self, examples: Sequence[Tensor]) -> None:
-        self._record.inputs = tuple(self._new(tensor) for tensor in examples)
+    def run(self, inputs: Sequence[Tensor]) -> Record:
+        self._record.inputs = tuple(self._new(tensor) for tensor in inputs)
+        with self._paths(), self:
+            outputs = self._network(*inputs)
+        return self.end(outputs)
 
     def end(self, outputs: Any) -> Record:
-        leaves = _tensors(outputs)
-        self._record.outputs = tuple(self._value(tensor) for tensor in leaves)
+        self._record.outputs = tuple(self._value(tensor) for tensor in _tensors(outputs))
         return self._record
 
     def where(self) -> str:
@@ -172,7 +200,7 @@ class _Recorder(TorchDispatchMode):
         return " at ".join(part for part in (module or "the network", source) if part)
 
     @contextlib.contextmanager
-    def paths(self) -> Iterator[None]:
+    def _paths(self) -> Iterator[None]:
         """Follow which module is running."""
         names = {module: name for name, module in self._network.named_modules()}
         thread = threading.get_ident()
@@ -204,6 +232,9 @@ class _Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         self._last = (self._stack[-1] if self._stack else "", _line())
         before = pytree.tree_map_only(Tensor, self._value, (args, kwargs))
+        if self._watch is not None:
+            for value, tensor in zip(_values(before), _tensors((args, kwargs)), strict=True):
+                self._watch(len(self._record.calls), value, tensor)
         result = func(*args, **kwargs)
         tensors = _tensors(result)
         if tensors:
@@ -224,6 +255,10 @@ class _Recorder(TorchDispatchMode):
         self._numbers[id(tensor)] = value
         self._alive.append(tensor)
         return value
+
+
+def _values(arguments: Any) -> list[Value]:
+    return [leaf for leaf in pytree.tree_leaves(arguments) if isinstance(leaf, Value)]
 
 
 def _tensors(result: Any) -> list[Tensor]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mobilekit.compress.graph.atoms import Axis
 from mobilekit.compress.graph.channels import ChannelGraph
 from mobilekit.compress.graph.labels import pattern
 from mobilekit.compress.graph.record import Call, record
@@ -21,12 +22,15 @@ IndexMap = Mapping[str, Mapping[int, Tensor]]
 """Per parameter and dimension that was cut: the old index of each new one."""
 
 
-def index_map(graph: ChannelGraph, removed: Tensor) -> dict[str, dict[int, Tensor]]:
+def index_map(
+    graph: ChannelGraph, removed: Tensor, biases: Mapping[str, Axis] | None = None
+) -> dict[str, dict[int, Tensor]]:
     """Return which indices of each parameter and buffer stay.
 
     Args:
         graph: of the network.
         removed: whether each channel goes, shape `[channels]`.
+        biases: that the network has got since, each with the dimension of the weight it belongs to.
     """
     found: dict[str, dict[int, Tensor]] = {}
     for name in graph.parameters:
@@ -34,6 +38,9 @@ def index_map(graph: ChannelGraph, removed: Tensor) -> dict[str, dict[int, Tenso
             stays = ~removed[graph.channels_of(axis)]
             if not bool(stays.all()):
                 found.setdefault(name, {})[axis.dimension] = stays.nonzero().reshape(-1)
+    for name, axis in (biases or {}).items():
+        if axis.dimension in found.get(axis.parameter, {}):
+            found[name] = {0: found[axis.parameter][axis.dimension]}
     return found
 
 

@@ -1,0 +1,80 @@
+"""Channels that carry a constant: which are dead, and what each weight reads of them.
+
+A filter of zeros does not give zeros: its bias, or the shift of the batch norm after it, makes it a
+constant, and activations, sums, joins and pooling make other constants of that. What arrives at each
+weight is measured, on a run with inputs of noise: a dead channel that arrives with a spread (at the
+border of a padded map, behind a gate that depends on the input) is no constant there.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mobilekit.compress.graph.channels import ChannelGraph
+from mobilekit.compress.graph.record import Value, observe
+from mobilekit.core.errors import ModelError
+
+SPREAD = 8.0
+"""Units in the last place (of the greatest magnitude) that a constant may spread over."""
+
+
+def dead_channels(graph: ChannelGraph, network: nn.Module, epsilon: float = 0.0) -> Tensor:
+    """Return which channels are made of weights of at most `epsilon` everywhere, shape `[channels]`."""
+    state = dict(network.named_parameters(remove_duplicate=False))
+    largest = torch.full((graph.channels.count,), -1.0, dtype=torch.float64)
+    for axis in graph.writers:
+        if axis.parameter in state:
+            weight = state[axis.parameter].detach().double().cpu().movedim(axis.dimension, 0)
+            sizes = weight.abs().reshape(len(weight), -1).amax(1)
+            largest.scatter_reduce_(0, graph.channels_of(axis), sizes, "amax")
+    return (largest >= 0) & (largest <= epsilon)
+
+
+def constants(
+    graph: ChannelGraph, network: nn.Module, samples: Sequence[Sequence[Tensor]]
+) -> list[Tensor]:
+    """Return what each reading of the graph gets from each channel.
+
+    Args:
+        graph: of the network.
+        network: runs once per sample.
+        samples: inputs, at least two different ones for a constant to show.
+
+    Returns:
+        Per reading, shape `[size]` (of the read dimension), float64: the constant, or NaN where the
+        channel varies.
+
+    Raises:
+        ModelError: the network takes another path through its code on these inputs.
+    """
+    wanted: dict[tuple[int, Value], list[int]] = {}
+    for index, reading in enumerate(graph.readings):
+        wanted.setdefault((reading.call, reading.value), []).append(index)
+    low: list[Tensor | None] = [None] * len(graph.readings)
+    high: list[Tensor | None] = [None] * len(graph.readings)
+    types: dict[int, torch.dtype] = {}
+
+    def watch(call: int, value: Value, tensor: Tensor) -> None:
+        for index in wanted.get((call, value), ()):
+            values = tensor.movedim(graph.readings[index].dimension, 0)
+            values = values.reshape(len(values), -1)
+            least, most = values.amin(1).double().cpu(), values.amax(1).double().cpu()
+            first, second = low[index], high[index]
+            low[index] = least if first is None else torch.minimum(first, least)
+            high[index] = most if second is None else torch.maximum(second, most)
+            types[index] = tensor.dtype
+
+    for sample in samples:
+        found = observe(network, sample, watch)
+        if [call.operator for call in found.calls] != [c.operator for c in graph.record.calls]:
+            raise ModelError(
+                "the network takes another path through its code when it runs than when it is traced"
+            )
+    return [_constant(low[i], high[i], types.get(i)) for i in range(len(graph.readings))]
+
+
+def _constant(low: Tensor | None, high: Tensor | None, dtype: torch.dtype | None) -> Tensor:
+    assert low is not None and high is not None and dtype is not None  # noqa: S101, PT018
+    room = SPREAD * torch.finfo(dtype).eps * torch.maximum(low.abs(), high.abs())
+    return torch.where(high - low <= room, (low + high) / 2, torch.nan)

@@ -1,0 +1,213 @@
+"""Remove dead channels without changing the function: where their constants go.
+
+A weight without zero padding (a linear layer, a convolution over what needs no border) takes what it
+read of the dead channels into its bias. Where padding makes the border different, one dead channel
+stays as *carrier*: its constant times a kernel that is the sum of all. The result has plain layers and
+holds at every resolution.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mobilekit.compress.graph.atoms import Axis
+from mobilekit.compress.graph.channels import ChannelGraph
+from mobilekit.compress.graph.constants import constants
+from mobilekit.compress.graph.record import Value
+
+WEAK = 0.05
+"""A carrier's constant is at least this share of the largest one it stands for."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Which channels can go, and the network that no longer needs them."""
+
+    removed: Tensor
+    """Whether each channel goes, shape `[channels]`."""
+    carriers: Tensor
+    """Whether each channel stays to carry the constants of others, shape `[channels]`."""
+    network: nn.Module
+    """A copy whose biases and carriers hold the constants."""
+    biases: dict[str, Axis]
+    """Biases that the copy has got, each with the dimension of the weight that it belongs to."""
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """One weight and what it gets: everything that is needed to move constants."""
+
+    name: str
+    dimension: int
+    channels: Tensor
+    """Channel of each read index, shape `[groups, n]`."""
+    constant: Tensor
+    """What arrives, shape `[groups, n]`; NaN where it varies."""
+    groups: int
+    transposed: bool
+    bias: nn.Module | None
+    """The module whose bias can take constants; None where a carrier must."""
+
+
+def absorb(
+    graph: ChannelGraph,
+    network: nn.Module,
+    wanted: Tensor,
+    samples: Sequence[Sequence[Tensor]],
+    keep: Tensor | None = None,
+) -> Removal:
+    """Choose what of the wanted channels can go exactly, and move their constants.
+
+    Args:
+        graph: of the network.
+        network: is left as found.
+        wanted: dead channels, shape `[channels]`.
+        samples: inputs on which the constants are measured, two or more.
+        keep: channels that stay anyway (rounding), shape `[channels]`.
+    """
+    readers = _readers(graph, network, samples)
+    removed = wanted & ~_unfit(graph)
+    for reader in readers:
+        varying = reader.channels[reader.constant.isnan()]
+        removed[varying] = False
+    _drop_unequal(readers, removed)
+    if keep is not None:
+        removed &= ~keep
+    carriers = torch.zeros_like(removed)
+    for reader in sorted(readers, key=lambda one: one.bias is not None):
+        if reader.bias is None:
+            _choose_carrier(reader, removed, carriers)
+    changed = copy.deepcopy(network)
+    done: set[tuple[str, int]] = set()
+    biases: dict[str, Axis] = {}
+    with torch.no_grad():
+        for reader in readers:
+            if (reader.name, reader.dimension) not in done:
+                biases.update(_move(reader, changed, removed))
+                done.add((reader.name, reader.dimension))
+    return Removal(removed, carriers, changed, biases)
+
+
+def _unfit(graph: ChannelGraph) -> Tensor:
+    unfit = torch.zeros(graph.channels.count, dtype=torch.bool)
+    unfit[list(graph.channels.pins)] = True
+    unfit[graph.inexact_channels] = True
+    return unfit
+
+
+def _readers(
+    graph: ChannelGraph, network: nn.Module, samples: Sequence[Sequence[Tensor]]
+) -> list[_Reader]:
+    modules = dict(network.named_modules())
+    found = []
+    measured = constants(graph, network, samples)
+    for reading, constant in zip(graph.readings, measured, strict=True):
+        call = graph.record.calls[reading.call]
+        convolution = call.name == "convolution"
+        groups = call.argument("groups") if convolution else 1
+        transposed = convolution and call.argument("transposed")
+        channels = graph.channels_of(reading.axis)
+        owner = modules.get(reading.axis.parameter.rpartition(".")[0])
+        padded = convolution and (transposed or any(call.argument("padding")))
+        able = _can_take(owner, call.argument("bias") if convolution else reading.bias)
+        found.append(
+            _Reader(
+                reading.axis.parameter,
+                reading.axis.dimension,
+                channels.reshape(groups, -1) if transposed else channels.expand(groups, -1),
+                constant.reshape(groups, -1),
+                groups,
+                transposed,
+                owner if able and not padded else None,
+            )
+        )
+    return found
+
+
+def _can_take(owner: nn.Module | None, bias: Value | str | None) -> bool:
+    """A convolution can get a bias; a linear layer without one would become another operator."""
+    if isinstance(owner, nn.modules.conv._ConvNd):  # noqa: SLF001
+        return True
+    return isinstance(owner, nn.Linear) and bias is not None and owner.bias is not None
+
+
+def _drop_unequal(readers: list[_Reader], removed: Tensor) -> None:
+    """A weight that is used twice must read the same constants both times."""
+    first: dict[tuple[str, int], _Reader] = {}
+    for reader in readers:
+        other = first.setdefault((reader.name, reader.dimension), reader)
+        if other is not reader:
+            apart = (reader.constant - other.constant).abs() > 1e-6 * other.constant.abs()
+            removed[reader.channels[apart]] = False
+
+
+def _choose_carrier(reader: _Reader, removed: Tensor, carriers: Tensor) -> None:
+    """Keep one dead channel whose constant can stand for all that this weight reads, in every group."""
+    going = removed[reader.channels]  # [groups, n]
+    sizes = torch.where(going, reader.constant.abs(), torch.zeros(()).double())
+    need = sizes.amax(1, keepdim=True)  # [groups, 1]
+    if not bool((need > 0).any()):
+        return
+    every = torch.where(reader.constant.isnan(), torch.zeros(()).double(), reader.constant.abs())
+    share = torch.where(need > 0, every / need.clamp_min(1e-300), torch.inf).amin(0)  # [n]
+    ready = carriers[reader.channels[0]] & (share >= WEAK)
+    if bool(ready.any()):
+        return
+    candidates = torch.where(going.all(0), share, torch.zeros(()).double())
+    best = int(candidates.argmax())
+    if float(candidates[best]) < WEAK:
+        removed[reader.channels[sizes > 0]] = False
+        return
+    channel = reader.channels[:, best]
+    removed[channel], carriers[channel] = False, True
+
+
+def _move(reader: _Reader, network: nn.Module, removed: Tensor) -> dict[str, Axis]:
+    """Add what the removed channels gave to the bias or to the carrier's kernel; return new biases."""
+    going = removed[reader.channels] & (reader.constant != 0)
+    if not bool(going.any()):
+        return {}
+    weight = network.get_parameter(reader.name)
+    kernels = weight.detach().double().cpu().movedim(reader.dimension, 0)
+    given = torch.where(going, reader.constant, torch.zeros(()).double())  # [groups, n]
+    if reader.bias is not None:
+        return _to_bias(reader, network, kernels, given)
+    every = torch.where(reader.constant.isnan(), torch.zeros(()).double(), reader.constant)
+    staying = ~removed[reader.channels].any(0) & _dead_here(reader)
+    share = torch.where(staying, every.abs(), torch.zeros(()).double()).amin(0)
+    carrier = int(share.argmax())
+    factors = torch.where(every[:, carrier, None] != 0, given / every[:, carrier, None], 0.0)
+    if reader.transposed:
+        blocks = kernels.reshape(reader.groups, -1, *kernels.shape[1:])
+        blocks[:, carrier] += torch.einsum("gn,gn...->g...", factors, blocks)
+        result = blocks.reshape(kernels.shape)
+    else:
+        blocks = kernels.reshape(kernels.shape[0], reader.groups, -1, *kernels.shape[2:])
+        blocks[carrier] += torch.einsum("gn,ng...->g...", factors, blocks)
+        result = blocks.reshape(kernels.shape)
+    weight.copy_(result.movedim(0, reader.dimension).to(weight))
+    return {}
+
+
+def _dead_here(reader: _Reader) -> Tensor:
+    return ~reader.constant.isnan().any(0)
+
+
+def _to_bias(
+    reader: _Reader, network: nn.Module, kernels: Tensor, given: Tensor
+) -> dict[str, Axis]:
+    sums = kernels.reshape(*kernels.shape[:2], -1).sum(2)  # [n, outputs]
+    blocks = sums.reshape(sums.shape[0], reader.groups, -1)
+    shift = torch.einsum("gn,ngo->go", given, blocks).reshape(-1)
+    owner = network.get_submodule(reader.name.rpartition(".")[0])
+    weight = network.get_parameter(reader.name)
+    if owner.bias is None:
+        owner.bias = nn.Parameter(shift.to(weight), requires_grad=weight.requires_grad)
+        return {f"{reader.name.rpartition('.')[0]}.bias".lstrip("."): Axis(reader.name, 0)}
+    bias = owner.bias
+    assert isinstance(bias, nn.Parameter)  # noqa: S101  a bias that can be added to
+    bias.copy_((bias.detach().double().cpu() + shift).to(bias))
+    return {}
