@@ -30,7 +30,7 @@ class Context:
     calibration: Sequence[tuple[Tensor, ...]] = field(default_factory=tuple)
     """Inputs like those of real use; empty where none are at hand."""
     seed: int = 0
-    progress: Callable[[str], None] = lambda words: None  # noqa: E731
+    progress: Callable[[str], None] = lambda _words: None
 
 
 class Step(Protocol):

@@ -105,7 +105,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise ArtifactError(f"{folder}: is not an artifact (it has no {MANIFEST})")
     try:
         content: Any = msgspec.json.decode(path.read_bytes())
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise ArtifactError(
             f"{path}: is not valid JSON ({problem}); export the model again"
         ) from problem
@@ -120,12 +120,29 @@ def read_manifest(folder: Path) -> Manifest:
     return from_mapping(content, Manifest, str(path), ArtifactError)
 
 
+def is_artifact(folder: Path) -> bool:
+    """Say whether a folder's manifest is one of ours, of any version: web apps have one as well."""
+    try:
+        content: Any = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(content, dict) and "schema_version" in content
+
+
 def check_files(folder: Path, manifest: Manifest) -> None:
     """Check that each file is the one that the manifest describes.
 
     Raises:
         ArtifactError: a file is missing, or its content has changed.
     """
+    given = {spec.name for spec in manifest.inputs}
+    whole = all({spec.name for spec in file.inputs} == given for file in manifest.files)
+    golden = {GOLDEN_INPUTS, GOLDEN_OUTPUTS} <= manifest.golden_sha256.keys()
+    if not (manifest.files and whole and golden):
+        raise ArtifactError(
+            f"{folder / MANIFEST}: was edited: its files, their inputs and the golden vectors do not"
+            " belong together; export the model again"
+        )
     expected = {file.path: file.sha256 for file in manifest.files}
     expected |= {PROGRAM: manifest.program_sha256, **manifest.golden_sha256}
     for name, digest in expected.items():

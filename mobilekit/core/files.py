@@ -54,6 +54,8 @@ def replacing(folder: Path) -> Iterator[Path]:
     Raises:
         OutputError: the parent cannot be written, or the disk is full.
     """
+    if folder.is_symlink():
+        folder = folder.resolve()  # what it points to is replaced, the link stays
     with explained(folder):
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder}: is a file; name a folder")

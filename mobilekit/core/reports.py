@@ -173,3 +173,39 @@ def percentile(samples: "tuple[int, ...]", percent: float) -> int:
     """
     ordered = sorted(samples)
     return ordered[max(math.ceil(percent / 100 * len(ordered)), 1) - 1]
+
+
+LayerState = Literal["pruned", "whole", "pinned", "unsupported", "not run"]
+
+
+class LayerCoverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What became of the filters of one layer."""
+
+    layer: str
+    before: int
+    """Filters, units or channels of the layer."""
+    after: int
+    state: LayerState
+    """`whole`: could lose channels and did not have to."""
+    reason: str = ""
+    """Why it is pinned or unsupported: which operator, where in the source."""
+    group: str = ""
+    """First layer of the group whose channels live or die together."""
+
+
+class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a pruning reached: every layer that makes channels, none left out."""
+
+    layers: tuple[LayerCoverage, ...]
+
+    @property
+    def prunable(self) -> float:
+        """Share of all filters that are in groups that can lose some; 0 for a network without any."""
+        total = sum(layer.before for layer in self.layers)
+        free = sum(layer.before for layer in self.layers if layer.state in {"pruned", "whole"})
+        return free / total if total else 0.0
+
+    @property
+    def removed(self) -> int:
+        """Filters that are gone."""
+        return sum(layer.before - layer.after for layer in self.layers)

@@ -71,7 +71,7 @@ class Atoms:
         """Let atoms live or die together, element by element, with broadcasting."""
         if first.numel() == 1 and second.numel() == 1 and first.view(()) == second.view(()):
             return
-        left, right = torch.broadcast_tensors(first, second)
+        left, right = torch.broadcast_tensors(first, second)  # type: ignore[no-untyped-call]
         self._ties.append((left.reshape(-1), right.reshape(-1)))
 
     def pin(self, atoms: Tensor, why: str) -> None:

@@ -13,6 +13,8 @@ from mobilekit.compress.graph.record import Call, Record, Value, record
 from mobilekit.compress.graph.rules import follow
 from mobilekit.compress.graph.tracing import Reading, Tracing
 
+OUTPUT = "an output of the network"
+
 
 @dataclass(frozen=True)
 class Group:
@@ -36,15 +38,45 @@ class ChannelGraph:
     Args:
         network: any module, in any mode; it is left as found.
         inputs: examples of its positional inputs; only shapes and types matter.
+        allow_head: let the channels of the network's outputs go too.
 
     Raises:
         ModelError: the network cannot be traced.
     """
 
-    def __init__(self, network: nn.Module, inputs: Sequence[Tensor]) -> None:
+    def __init__(
+        self, network: nn.Module, inputs: Sequence[Tensor], *, allow_head: bool = False
+    ) -> None:
         self.record: Record = record(network, inputs)
         self._tracing = Tracing(self.record)
+        self._yielded: set[int] = set()
         follow(self._tracing)
+        if not allow_head:
+            for value in self.record.outputs:
+                self._tracing.pin(self._tracing.labels(value).components, OUTPUT)
+        self._resolve()
+
+    def yield_to(self, number: int) -> None:
+        """Give in to numbers that the code has for a call, and resolve again.
+
+        Equal pieces of a tensor stay equal: their channels are tied, piece by piece. Elsewhere every
+        channel that passes through the call stays.
+        """
+        call = self.record.calls[number]
+        shapes = {self.record.shape(value) for value in call.outputs}
+        pieces = call.name in {"split", "chunk", "split_with_sizes"} and len(shapes) == 1
+        if pieces and number not in self._yielded:
+            self._yielded.add(number)
+            self._tie_pieces(call)
+            return
+        place = call.source or call.module
+        self.pin_call(number, f"its size is a number in the code ({call.name} at {place})")
+
+    def _tie_pieces(self, call: Call) -> None:
+        first, *others = (self._tracing.labels(value).components for value in call.outputs)
+        for other in others:
+            for one, two in zip(first, other, strict=True):
+                self._tracing.atoms.tie(one, two)
         self._resolve()
 
     def pin_call(self, number: int, why: str) -> None:
@@ -143,7 +175,7 @@ class ChannelGraph:
     def inexact_channels(self) -> Tensor:
         """Numbers of the channels whose removal changes others, shape `[n]`."""
         found = [self.channels.of(atoms.reshape(-1)) for atoms, _ in self._tracing.inexact]
-        return torch.cat(found).unique() if found else torch.zeros(0, dtype=torch.long)
+        return torch.cat(found) if found else torch.zeros(0, dtype=torch.long)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

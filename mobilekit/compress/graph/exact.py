@@ -204,7 +204,7 @@ def _to_bias(
     shift = torch.einsum("gn,ngo->go", given, blocks).reshape(-1)
     owner = network.get_submodule(reader.name.rpartition(".")[0])
     weight = network.get_parameter(reader.name)
-    if owner.bias is None:
+    if getattr(owner, "bias", None) is None:
         owner.bias = nn.Parameter(shift.to(weight), requires_grad=weight.requires_grad)
         return {f"{reader.name.rpartition('.')[0]}.bias".lstrip("."): Axis(reader.name, 0)}
     bias = owner.bias

@@ -10,7 +10,6 @@ flattened map.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 Component = Tensor
@@ -72,7 +71,8 @@ def moved(
     Returns the labels of the result, and the components that came out as a single channel: such a
     tensor consists of that channel and cannot be had without it.
     """
-    kept, single = [], []
+    kept: list[Component] = []
+    single: list[Component] = []
     for component in labels.components:
         result = compact(move(component.expand(labels.shape)))
         (kept if pattern(result) else single).append(result)

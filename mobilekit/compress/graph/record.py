@@ -6,12 +6,14 @@ all the same here. What depends on the values of a tensor cannot be recorded, an
 """
 
 import contextlib
+import logging
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -112,7 +114,7 @@ def record(network: nn.Module, inputs: Sequence[Tensor], *, partial: bool = Fals
     """
     recorder = _Recorder(network)
     try:
-        with _evaluating(network), FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        with _evaluating(network), _silent(), FakeTensorMode(allow_non_fake_inputs=True) as fake:
             return recorder.run([fake.from_tensor(tensor) for tensor in inputs])
     except Exception as problem:
         if partial:
@@ -154,6 +156,17 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """PyTorch logs a whole traceback for each failure that is raised anyway."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def _explained(problem: Exception, where: str) -> ModelError:
     if isinstance(problem, ModelError):
         return problem
@@ -166,9 +179,9 @@ def _explained(problem: Exception, where: str) -> ModelError:
     return ModelError(f"{where}: the network cannot be traced: {type(problem).__name__}: {words}")
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, network: nn.Module, watch: Watch | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._record = Record()
         self._watch = watch
         self._network = network
@@ -209,7 +222,7 @@ class _Recorder(TorchDispatchMode):
             if threading.get_ident() == thread:
                 self._stack.append(names.get(module, self._stack[-1] if self._stack else ""))
 
-        def leave(module: nn.Module, *_: Any) -> None:
+        def leave(_module: nn.Module, *_: Any) -> None:
             if threading.get_ident() == thread:
                 self._stack.pop()
 
@@ -239,7 +252,8 @@ class _Recorder(TorchDispatchMode):
         tensors = _tensors(result)
         if tensors:
             outputs = tuple(self._new(tensor) for tensor in tensors)
-            self._record.calls.append(Call(func, *before, outputs, *self._last))
+            module, source = self._last
+            self._record.calls.append(Call(func, before[0], before[1], outputs, module, source))
         return result
 
     def _value(self, tensor: Tensor) -> Value:
@@ -274,12 +288,10 @@ def _tensors(result: Any) -> list[Tensor]:
 
 def _line() -> str:
     """Return `file.py:12` of the innermost line outside of torch and of this file."""
-    frame = sys._getframe(2)  # noqa: SLF001
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(_TORCH) and file != _HERE and not file.startswith("<"):
             return f"{Path(file).name}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return ""
-
-

@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mobilekit.compress.graph.atoms import Axis
@@ -68,7 +67,9 @@ def cut(network: nn.Module, kept: IndexMap) -> nn.Module:
     return result
 
 
-def misfit(graph: ChannelGraph, smaller: nn.Module, inputs: Sequence[Tensor], removed: Tensor) -> int | None:
+def misfit(
+    graph: ChannelGraph, smaller: nn.Module, inputs: Sequence[Tensor], removed: Tensor
+) -> int | None:
     """Return the number of the first call that a cut network gets wrong; None if there is none.
 
     Each call must be the same operator, give the shape that remains, and take the same numbers.
@@ -103,19 +104,24 @@ def _fit(module: nn.Module, old: nn.Module) -> None:
         _fit_convolution(module, old)
     elif isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
-    elif isinstance(module, nn.modules.batchnorm._NormBase):  # noqa: SLF001
-        vector = module.weight if module.affine else module.running_mean
-        if vector is not None:
-            module.num_features = len(vector)
-    elif isinstance(module, nn.GroupNorm) and module.affine:
-        channels = len(module.weight)
-        if module.num_groups == module.num_channels:
-            module.num_groups = channels
-        module.num_channels = channels
+    elif isinstance(module, (nn.modules.batchnorm._NormBase, nn.GroupNorm)):  # noqa: SLF001
+        _fit_norm(module)
     elif isinstance(module, nn.LayerNorm) and module.elementwise_affine:
         module.normalized_shape = tuple(module.weight.shape)
     elif isinstance(module, nn.PReLU):
         module.num_parameters = module.weight.numel()
+
+
+def _fit_norm(module: Any) -> None:
+    vector = module.weight if module.affine else getattr(module, "running_mean", None)
+    if vector is None:
+        return
+    if isinstance(module, nn.GroupNorm):
+        if module.num_groups == module.num_channels:
+            module.num_groups = len(vector)
+        module.num_channels = len(vector)
+    else:
+        module.num_features = len(vector)
 
 
 def _fit_convolution(module: Any, old: Any) -> None:
@@ -139,10 +145,11 @@ def _same_numbers(graph: ChannelGraph, call: Call, other: Call, removed: Tensor)
         except KeyError:
             continue
         kind = str(parameter.type)
-        if kind == "float" or kind == "number" or kind == "Optional[float]":
-            if not _equal(before, after):
-                return False
-        elif name in _PLACES and not _place(graph, call, other, name, removed):
+        if kind in {"float", "number", "Optional[float]"}:
+            same = _equal(before, after)
+        else:
+            same = name not in _PLACES or _place(graph, call, other, name, removed)
+        if not same:
             return False
     return True
 
@@ -183,8 +190,9 @@ def _padding(graph: ChannelGraph, call: Call, other: Call, removed: Tensor) -> b
         dimension = len(left) - 1 - index // 2
         low, high = before[index], before[index + 1]
         mask = masks[dimension]
-        expected = (int(mask[:low].sum()) if low > 0 else low, int(mask[len(mask) - high :].sum()) if high > 0 else high)
-        if expected != tuple(after[index : index + 2]):
+        first = int(mask[:low].sum()) if low > 0 else low
+        last = int(mask[len(mask) - high :].sum()) if high > 0 else high
+        if [first, last] != list(after[index : index + 2]):
             return False
     return True
 
@@ -193,4 +201,3 @@ def _clamped(place: int | None, size: int, name: str) -> int:
     if place is None:
         return 0 if name == "start" else size
     return max(0, min(size, place + size if place < 0 else place))
-

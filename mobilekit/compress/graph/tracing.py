@@ -140,7 +140,10 @@ class Tracing:
         """
         rank = len(shape)
         aligned = [
-            ((1,) * (rank - len(labels.shape)) + labels.shape, [_aligned(c, rank) for c in labels.components])
+            (
+                (1,) * (rank - len(labels.shape)) + labels.shape,
+                [_aligned(c, rank) for c in labels.components],
+            )
             for labels in parts
         ]
         result: list[Component] = []
@@ -159,7 +162,9 @@ class Tracing:
             along_it = varies & {d for d, size in enumerate(extent) if size > 1}
             met = [other for other in components if set(pattern(other)) & varies]
             if along_it and not met:
-                self.atoms.pin(component.reshape(-1), f"meets a tensor of fixed size ({self.where()})")
+                self.atoms.pin(
+                    component.reshape(-1), f"meets a tensor of fixed size ({self.where()})"
+                )
                 return False
         return True
 

@@ -41,8 +41,6 @@ def follow(tracing: Tracing) -> None:
             _unknown(tracing)
         else:
             rule(tracing)
-    for value in tracing.record.outputs:
-        tracing.pin(tracing.labels(value).components, "an output of the network")
 
 
 def _unknown(tracing: Tracing) -> None:

@@ -20,33 +20,46 @@ def convolution(t: Tracing) -> None:
     rank = len(labels.shape)
     inputs = t.vector(labels, 1, f"convolved over ({t.where()})")
     source, target = (0, 1) if transposed else (1, 0)
-    readers, writers = (t.joined(t.labels(weight), d) for d in (source, target))
-    if not t.is_weight(weight):
-        t.pin(t.labels(weight).components, f"a weight that is computed from the input ({t.where()})")
-        readers = writers = None
-    read, written = t.axis(weight, source), t.axis(weight, target)
     channels = labels.shape[1]
-    if groups == 1:
-        _meet(t, inputs, readers)
-        outputs = writers
-    elif channels == groups:
-        outputs = _depthwise(t, inputs, writers if not transposed else readers, groups)
-        if transposed:
-            outputs = _multiplied(t, outputs, writers, groups)
-    else:
-        outputs = _grouped(t, inputs, (readers, writers), groups, transposed=transposed)
-    if inputs is not None and read is not None and channels != groups:
-        name = t.record.name(bias) if isinstance(bias, Value) else None
-        t.readings.append(Reading(t.number, x, 1, read, name))
-    if written is not None:
-        t.written.setdefault(written, t.number)
-    if transposed and channels == groups and read is not None:
-        t.written.setdefault(read, t.number)
+    outputs = _filters(t, inputs, weight, channels)
+    if inputs is not None and channels != groups:
+        _reads(t, x, weight, source)
+    for dimension in {target, source} if transposed and channels == groups else {target}:
+        axis = t.axis(weight, dimension)
+        if axis is not None:
+            t.written.setdefault(axis, t.number)
     if outputs is not None and isinstance(bias, Value):
         shift = t.joined(t.labels(bias), 0)
         if shift is not None:
             t.atoms.tie(outputs, shift)
     t.give(call.outputs[0], [along(outputs, 1, rank)] if outputs is not None else [])
+
+
+def _filters(t: Tracing, inputs: Tensor | None, weight: Value, channels: int) -> Tensor | None:
+    """Tie what reads to what is read; return the atoms of the outputs, shape `[O]`."""
+    transposed, groups = t.call.argument("transposed"), t.call.argument("groups")
+    source, target = (0, 1) if transposed else (1, 0)
+    readers, writers = (t.joined(t.labels(weight), d) for d in (source, target))
+    if not t.is_weight(weight):
+        t.pin(
+            t.labels(weight).components, f"a weight that is computed from the input ({t.where()})"
+        )
+        readers = writers = None
+    if groups == 1:
+        _meet(t, inputs, readers)
+        return writers
+    if channels == groups:
+        outputs = _depthwise(t, inputs, readers if transposed else writers, groups)
+        return _multiplied(t, outputs, writers, groups) if transposed else outputs
+    return _grouped(t, inputs, (readers, writers), groups, transposed=transposed)
+
+
+def _reads(t: Tracing, x: Value, weight: Value, source: int) -> None:
+    axis = t.axis(weight, source)
+    if axis is not None:
+        bias = t.call.argument("bias")
+        name = t.record.name(bias) if isinstance(bias, Value) else None
+        t.readings.append(Reading(t.number, x, 1, axis, name))
 
 
 def _meet(t: Tracing, inputs: Tensor | None, readers: Tensor | None) -> None:

@@ -67,7 +67,9 @@ def _product(t: Tracing, first: Value, second: Value, bias: Value | None) -> lis
     _written(t, second, rank - 1)
     result: list[Component] = []
     for part in (*a.apart(rank - 1), *b.apart(rank - 2)):
-        flat = t.collapsed(part, (rank - 2, rank - 1))  # a batch is split for both operands or for none
+        flat = t.collapsed(
+            part, (rank - 2, rank - 1)
+        )  # a batch is split for both operands or for none
         if pattern(flat):
             result.append(flat)
         else:

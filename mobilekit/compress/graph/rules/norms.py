@@ -13,10 +13,7 @@ def batch_norm(t: Tracing) -> None:
     labels = t.labels(x)
     channels = t.vector(labels, 1, f"normalized over ({t.where()})")
     _affine(t, t.call.inputs[1:], channels)
-    first, *others = t.call.outputs
-    t.give(first, [along(channels, 1, len(labels.shape))] if channels is not None else [])
-    for value in others:
-        t.give(value)
+    _outputs(t, channels)
 
 
 def group_norm(t: Tracing) -> None:
@@ -29,10 +26,7 @@ def group_norm(t: Tracing) -> None:
         rows = channels.reshape(groups, -1)
         t.atoms.tie(rows, rows[:1])
         t.inexact.append((channels, f"normalized over channels ({t.where()})"))
-    first, *others = t.call.outputs
-    t.give(first, [along(channels, 1, len(labels.shape))] if channels is not None else [])
-    for value in others:
-        t.give(value)
+    _outputs(t, channels)
 
 
 def layer_norm(t: Tracing) -> None:
@@ -49,6 +43,18 @@ def layer_norm(t: Tracing) -> None:
     t.give(first, made)
     for value in others:
         t.give(value)
+
+
+def _outputs(t: Tracing, channels: Tensor | None) -> None:
+    """Give the result, and the statistics where there is one per channel."""
+    for value in t.call.outputs:
+        shape = t.record.shape(value)
+        rank = len(shape)
+        own = rank - 1 if rank <= 2 and value != t.call.outputs[0] else 1
+        if channels is None or rank <= own or shape[own] != len(channels):
+            t.give(value)
+        else:
+            t.give(value, [along(channels, own, rank)])
 
 
 def _affine(t: Tracing, values: "tuple[Value, ...] | list[Value]", channels: Tensor | None) -> None:

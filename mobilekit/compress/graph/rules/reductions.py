@@ -1,6 +1,7 @@
 """Operators along a dimension: means, maxima, softmax, sorting."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mobilekit.compress.graph.labels import Component, pattern
 from mobilekit.compress.graph.tracing import Tracing
@@ -28,9 +29,7 @@ def along_dimension(t: Tracing) -> None:
         t.give(value, kept)
 
 
-def _without(
-    t: Tracing, components: Sequence[Component], over: tuple[int, ...]
-) -> list[Component]:
+def _without(t: Tracing, components: Sequence[Component], over: tuple[int, ...]) -> list[Component]:
     found = []
     for part in components:
         varies = set(pattern(part))
@@ -47,7 +46,7 @@ def _dropped(part: Component, over: tuple[int, ...]) -> Component:
     return part.reshape([size for d, size in enumerate(part.shape) if d not in over])
 
 
-def _dimensions(given: object, rank: int) -> tuple[int, ...]:
+def _dimensions(given: Any, rank: int) -> tuple[int, ...]:
     if given is None or given == []:
         return tuple(range(rank))
     listed = given if isinstance(given, (list, tuple)) else [given]

@@ -36,7 +36,9 @@ def pad(t: Tracing) -> None:
         if not set(pattern(part)) & padded:
             result.append(part)
             continue
-        whole = part.expand([part.shape[d] if d not in padded else n for d, n in enumerate(labels.shape)])
+        whole = part.expand(
+            [part.shape[d] if d not in padded else n for d, n in enumerate(labels.shape)]
+        )
         wide = compact_pad(whole, amounts, padded)
         born = wide < 0
         fresh = wide.clone()
@@ -52,7 +54,7 @@ def compact_pad(part: Component, amounts: list[int], padded: set[int]) -> Compon
         amount if (d := rank - 1 - i // 2) in padded and part.shape[d] > 1 else 0
         for i, amount in enumerate(amounts)
     ]
-    return torch.ops.aten.constant_pad_nd(part, own, -1)
+    return torch.nn.functional.pad(part, own, value=-1)
 
 
 def _flat(t: Tracing, components: tuple[Component, ...], keep: tuple[int, ...]) -> list[Component]:

@@ -1,0 +1,81 @@
+"""Does a smaller network compute what the larger one does?"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from mobilekit.core.errors import ModelError
+
+STEP = 32
+"""Pixels that a map grows by for the second resolution, once for height and twice for width."""
+
+
+def residual(before: nn.Module, after: nn.Module, samples: Sequence[Sequence[Tensor]]) -> float:
+    """Return the largest |after − before| of any output over that output's largest |before|.
+
+    Both run in evaluation mode, without gradients, and are left as found.
+
+    Raises:
+        ModelError: outputs of different structure, or values that are not finite only afterwards.
+    """
+    worst = 0.0
+    for sample in samples:
+        first, second = _outputs(before, sample), _outputs(after, sample)
+        if len(first) != len(second):
+            raise ModelError(f"{len(second)} outputs instead of {len(first)}")
+        for one, two in zip(first, second, strict=True):
+            if one.shape != two.shape:
+                raise ModelError(
+                    f"an output of shape {list(two.shape)} instead of {list(one.shape)}"
+                )
+            largest = float(one.abs().max()) if one.numel() else 0.0
+            error = float((two - one).abs().max()) if one.numel() else 0.0
+            worst = max(worst, error / largest if largest else error)
+    return worst
+
+
+def resolutions(
+    network: nn.Module, inputs: Sequence[Tensor], seed: int = 0
+) -> tuple[list[list[Tensor]], bool]:
+    """Make inputs of noise at two resolutions; the second only where the network takes it.
+
+    Returns:
+        The inputs, a batch of two each where the network takes one; whether there are two resolutions.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    found = [_noise(inputs, generator, 0)]
+    if not any(tensor.ndim == 4 for tensor in inputs):
+        return found, False
+    larger = _noise(inputs, generator, STEP)
+    try:
+        _outputs(network, larger)
+    except Exception:  # noqa: BLE001  it is the network's right to take one resolution only
+        return found, False
+    return [*found, larger], True
+
+
+def _noise(inputs: Sequence[Tensor], generator: torch.Generator, grow: int) -> list[Tensor]:
+    made = []
+    for tensor in inputs:
+        shape = list(tensor.shape)
+        if len(shape) == 4:
+            shape = [*shape[:2], shape[2] + grow, shape[3] + 2 * grow]
+        if tensor.is_floating_point():
+            made.append(torch.randn(shape, generator=generator).to(tensor))
+        else:
+            made.append(tensor)
+    return made
+
+
+def _outputs(network: nn.Module, sample: Sequence[Tensor]) -> list[Tensor]:
+    modes = {module: module.training for module in network.modules()}
+    try:
+        network.eval()
+        with torch.no_grad():
+            leaves = pytree.tree_leaves(network(*sample))
+        return [leaf.double() for leaf in leaves if isinstance(leaf, Tensor)]
+    finally:
+        for module, training in modes.items():
+            module.training = training

@@ -1,0 +1,179 @@
+"""Physical pruning, whole: choose channels, move constants, cut, prove.
+
+The pure functions behind the step `prune`. Three ways to say what goes: what is dead already (exact),
+a share or a budget with a criterion, or channels by name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mobilekit.compress.graph.atoms import Axis
+from mobilekit.compress.graph.channels import ChannelGraph, Group
+from mobilekit.compress.graph.constants import dead_channels
+from mobilekit.compress.graph.coverage import coverage
+from mobilekit.compress.graph.exact import absorb
+from mobilekit.compress.graph.surgery import IndexMap, cut, index_map, misfit
+from mobilekit.compress.sparsity.rounding import round_up
+from mobilekit.core.errors import ModelError, NoEffectError
+from mobilekit.core.reports import Coverage
+
+Choice = Callable[[ChannelGraph], Tensor]
+"""Says which channels are wanted gone, shape `[channels]`; asked again when the graph has learnt more."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A smaller network, and how it came about."""
+
+    network: nn.Module
+    coverage: Coverage
+    kept: IndexMap
+    """Per parameter and dimension that was cut: the old index of each new one."""
+    biases: Mapping[str, Axis]
+    """Biases that took constants and did not exist before."""
+    carriers: int
+    """Dead channels that stay to carry the constants of others."""
+    refused: int
+    """Dead channels that stay because they are no constant where they are read."""
+    reference: nn.Module
+    """The network as large as before that the smaller one must equal."""
+    comparable: bool
+    """Whether it must: False where live channels went under a normalization over channels."""
+
+
+def prune(
+    network: nn.Module,
+    inputs: Sequence[Tensor],
+    choice: Choice | None = None,
+    *,
+    epsilon: float = 0.0,
+    round_to: int = 1,
+    allow_head: bool = False,
+) -> Pruned:
+    """Remove channels from a network; the given one is left as found.
+
+    Args:
+        network: any module that can be traced.
+        inputs: examples of its positional inputs, such as `[1, 3, 224, 224]`.
+        choice: of what goes; None for what is dead, exactly.
+        epsilon: largest |w| of a dead filter.
+        round_to: the channels that stay are a multiple of this, where there are as many.
+        allow_head: let outputs of the network lose channels.
+
+    Raises:
+        ModelError: weights that are not finite, or a network that cannot be traced.
+        NoEffectError: nothing can go.
+    """
+    check_finite(network)
+    graph = ChannelGraph(network, inputs, allow_head=allow_head)
+    samples = noise(inputs)
+    for _ in range(len(graph.record.calls) + 1):
+        dead = dead_channels(graph, network, epsilon)
+        wanted = choice(graph) if choice else dead
+        keep = rounded(graph, wanted, round_to)
+        made = absorb(graph, network, wanted & dead, samples, keep)
+        removed = made.removed
+        if choice:
+            removed = (wanted & ~keep & ~made.carriers) & ~_pinned(graph)
+        removed = _at_least_one(graph, removed)
+        kept = index_map(graph, removed, made.biases)
+        if not kept:
+            raise NoEffectError(_nothing(graph, dead))
+        smaller = cut(made.network, kept)
+        wrong = misfit(graph, smaller, inputs, removed)
+        if wrong is None:
+            break
+        graph.yield_to(wrong)
+    live = removed & ~made.removed
+    return Pruned(
+        smaller,
+        coverage(graph, network, removed),
+        kept,
+        made.biases,
+        int(made.carriers.sum()),
+        int((dead & wanted & ~removed & ~made.carriers & ~keep).sum()),
+        _without(graph, network, live),
+        not bool(live[graph.inexact_channels].any()),
+    )
+
+
+def check_finite(network: nn.Module) -> None:
+    """Refuse weights that are not finite.
+
+    Raises:
+        ModelError: with the first parameter that holds such values.
+    """
+    for name, tensor in network.named_parameters():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(f"{name}: NaN or infinite weights; nothing can be said about them")
+
+
+def noise(inputs: Sequence[Tensor], count: int = 2, seed: int = 0) -> list[list[Tensor]]:
+    """Make inputs of noise like the given ones; those of integers are taken as they are."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        [
+            torch.randn(tensor.shape, generator=generator).to(tensor)
+            if tensor.is_floating_point()
+            else tensor
+            for tensor in inputs
+        ]
+        for _ in range(count)
+    ]
+
+
+def rounded(graph: ChannelGraph, wanted: Tensor, multiple: int) -> Tensor:
+    """Return wanted channels that stay so that each group keeps a multiple, shape `[channels]`."""
+    stays = torch.zeros_like(wanted)
+    for group in graph.groups:
+        if group.pins or multiple == 1:
+            continue
+        going = group.channels[wanted[group.channels]]
+        total = len(group.channels)
+        kept = round_up(max(total - len(going), 1), total, multiple)
+        stays[going[: kept - (total - len(going))]] = True
+    return stays
+
+
+def _pinned(graph: ChannelGraph) -> Tensor:
+    pinned = torch.zeros(graph.channels.count, dtype=torch.bool)
+    pinned[list(graph.channels.pins)] = True
+    return pinned
+
+
+def _at_least_one(graph: ChannelGraph, removed: Tensor) -> Tensor:
+    result = removed.clone()
+    groups: tuple[Group, ...] = graph.groups
+    for group in groups:
+        if bool(result[group.channels].all()):
+            result[group.channels[0]] = False
+    return result
+
+
+def _without(graph: ChannelGraph, network: nn.Module, live: Tensor) -> nn.Module:
+    """Return the network with the weights that read these channels set to zero."""
+    import copy
+
+    if not bool(live.any()):
+        return network
+    result = copy.deepcopy(network)
+    with torch.no_grad():
+        for reading in graph.readings:
+            weight = result.get_parameter(reading.axis.parameter)
+            weight.movedim(reading.axis.dimension, 0)[live[graph.channels_of(reading.axis)]] = 0
+    return result
+
+
+def _nothing(graph: ChannelGraph, dead: Tensor) -> str:
+    free = [group for group in graph.groups if not group.pins]
+    if not free:
+        reasons = {why for group in graph.groups for why in group.pins}
+        return (
+            f"no channel can be removed: {'; '.join(sorted(reasons)) or 'no layer makes channels'}"
+        )
+    if not bool(dead.any()):
+        return "no filter is zero; give a sparsity or a budget, or train with a sparsifying method first"
+    return "the dead channels stay: they are needed for rounding, or are no constants where they are read"
