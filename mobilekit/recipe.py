@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mobilekit.compress.registry import methods
+from mobilekit.compress.registry import methods, step_of
 from mobilekit.core.config import read_toml
 from mobilekit.core.errors import RecipeError, suggestion
 from mobilekit.core.targets import CoremlTarget, Target, TfliteTarget
@@ -50,6 +50,7 @@ def read_recipe(path: Path) -> Recipe:
             raise RecipeError(
                 f"{file}: steps[{index}]: unknown step {kind!r}; known steps: {have}.{hint}"
             )
+        step_of(step, f"{file}: steps[{index}]")
     if not recipe.targets:
         raise RecipeError(f"{file}: targets: a recipe needs at least one target")
     return recipe

@@ -10,6 +10,7 @@ from mobilekit.cli.inspect import inspect
 from mobilekit.cli.methods import methods
 from mobilekit.cli.nets import nets
 from mobilekit.cli.profile import profile
+from mobilekit.cli.prune import prune
 from mobilekit.cli.run import run
 from mobilekit.cli.verify import verify
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (export, verify, profile, inspect, nets, methods, run):
+for function in (export, prune, verify, profile, inspect, nets, methods, run):
     app.command()(function)
 
 

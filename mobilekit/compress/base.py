@@ -4,21 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import msgspec
 from torch import Tensor, nn
 
+from mobilekit.core.reports import StepReport
 
-class StepReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a step did to a network: raw numbers and words, ready for JSON."""
-
-    kind: str
-    params_before: int
-    params_after: int
-    residual: float | None = None
-    """Largest |after − before| of any output over the largest |before|, on the self-check's inputs;
-    None for a step that means to change the function."""
-    notes: tuple[str, ...] = ()
-    """What a person should know: what was left alone, and why."""
+__all__ = ["Context", "Step", "StepReport", "count_parameters"]
 
 
 @dataclass(frozen=True)

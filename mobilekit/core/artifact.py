@@ -9,7 +9,7 @@ import msgspec
 from mobilekit.core import files
 from mobilekit.core.config import from_mapping
 from mobilekit.core.errors import ArtifactError
-from mobilekit.core.reports import CostReport, LatencyReport, ParityReport
+from mobilekit.core.reports import CostReport, LatencyReport, ParityReport, StepReport
 from mobilekit.core.targets import Target
 from mobilekit.core.tensors import TensorSpec
 
@@ -77,6 +77,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Output → input that it is fed back to in the next frame (previous mask)."""
     failures: tuple[Failure, ...] = ()
     recipe_digest: str = ""
+    steps: tuple[StepReport, ...] = ()
+    """What the recipe's compression steps did, in their order."""
     digest: str = ""
     """SHA-256 of all that was known before conversion; the files carry it in their metadata."""
     tools: dict[str, str] = {}

@@ -209,3 +209,16 @@ class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def removed(self) -> int:
         """Filters that are gone."""
         return sum(layer.before - layer.after for layer in self.layers)
+
+
+class StepReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a compression step did to a network: raw numbers and words, ready for JSON."""
+
+    kind: str
+    params_before: int
+    params_after: int
+    residual: float | None = None
+    """Largest |after − before| of any output over the largest |before|, on the self-check's inputs;
+    None for a step that means to change the function."""
+    notes: tuple[str, ...] = ()
+    """What a person should know: what was left alone, and why."""

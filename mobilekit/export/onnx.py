@@ -55,6 +55,8 @@ def convert(
         except Exception as problem:
             raise ExportError(f"onnx: {operator_at(program, problem)}") from problem
     model = found.model_proto
+    for node in (*model.graph.node, *(node for one in model.functions for node in one.node)):
+        del node.metadata_props[:]  # stack traces, with the paths of this machine
     for key, value in {**metadata, "labels": "\n".join(labels)}.items():
         if value:
             entry = model.metadata_props.add()

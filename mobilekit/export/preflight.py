@@ -109,18 +109,23 @@ def overflowing(program: Program, calibration: "list[Arrays]") -> tuple[Finding,
 def operator_at(program: Program, problem: BaseException) -> str:
     """Explain a converter's error in one line: the operator, its module and source line."""
     text = _words(problem)
-    words = text[:300]
+    words = re.split(r"\s*(?:While executing|Original traceback|See the stack)", text)[0][:300]
     named = set(re.findall(r"(?:aten|torchvision)[.:]+(\w+)", text))
     named |= set(re.findall(r"(?:op|node|operator)\s+['`]?(\w+)['`]?", text))
-    named |= _in_generated_code(text)
+    operators, exact = _in_generated_code(text)
+    named |= operators
+    exact |= set(re.findall(r"%(\w+) : \[num_users", text))
+    candidates: list[tuple[bool, int, str, fx.Node]] = []
     primitive = tuple(f"_{short}" for short in re.findall(r"prims\.(\w+)", text))
     for node in program.exported.graph.nodes:
         if node.op != "call_function":
             continue
         name = str(node.target).split(".")[1] if "." in str(node.target) else str(node.target)
         if name in named or node.name in named or name.endswith(primitive):
-            module, source = place_of(node)
-            return f"operator {name}{_where(module, source)} cannot be converted: {words}"
+            candidates.append((node.name not in exact, len(candidates), name, node))
+    if candidates:
+        _, _, name, node = min(candidates)
+        return f"operator {name}{_where(*place_of(node))} cannot be converted: {words}"
     return f"the converter failed: {type(problem).__name__}: {words}"
 
 
@@ -133,13 +138,15 @@ def _words(problem: BaseException | None) -> str:
     return " ".join(" ".join(said).split())
 
 
-def _in_generated_code(text: str) -> set[str]:
-    """Return the operators on the lines of a graph's generated code that an error points at."""
-    found: set[str] = set()
+def _in_generated_code(text: str) -> tuple[set[str], set[str]]:
+    """Return operators and nodes on the lines of a graph's generated code that an error points at."""
+    operators: set[str] = set()
+    nodes: set[str] = set()
     for file, line in re.findall(r"(<eval_with_key>\.\d+):(\d+)", text):
         called = linecache.getline(file, int(line))
-        found |= set(re.findall(r"torch\.ops\.\w+\.(\w+)", called))
-    return found
+        operators |= set(re.findall(r"torch\.ops\.\w+\.(\w+)", called))
+        nodes |= set(re.findall(r"^\s*(\w+) = ", called))
+    return operators, nodes
 
 
 def place_of(node: fx.Node) -> tuple[str, str]:

@@ -112,7 +112,7 @@ class Ends(nn.Module):
 
     def __init__(self, program: Program, *, channels_last: bool) -> None:
         super().__init__()
-        self.program = program.module
+        self.program = _without_detach(program.module)
         self._inputs, self._outputs = program.inputs, program.outputs
         self._channels_last = channels_last
 
@@ -137,6 +137,16 @@ class Ends(nn.Module):
             else value
             for spec, value in zip(self._outputs, results, strict=True)
         }
+
+
+def _without_detach(module: Any) -> Any:
+    """Take out the in-place detach behind a constant made in `forward`: the converter stops at it."""
+    for node in list(module.graph.nodes):
+        if str(node.target) == "aten.detach_.default":
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+    module.recompile()
+    return module
 
 
 def _as_stored(

@@ -1,5 +1,6 @@
-"""The only part that knows the order of the stages: load, trace, convert, verify, measure, write."""
+"""The only part that knows the order of the stages: load, compress, trace, convert, verify, measure, write."""
 
+from mobilekit.pipeline.compressing import Pruning, prune
 from mobilekit.pipeline.exporting import export
 from mobilekit.pipeline.inspecting import Inspection, inspect
 from mobilekit.pipeline.profiling import Profile, ProfileRequest, profile
@@ -11,10 +12,12 @@ __all__ = [
     "Inspection",
     "Profile",
     "ProfileRequest",
+    "Pruning",
     "Verification",
     "VerifyRequest",
     "export",
     "inspect",
     "profile",
+    "prune",
     "verify",
 ]

@@ -15,9 +15,10 @@ import msgspec
 from mobilekit.core import artifact, files
 from mobilekit.core.artifact import Failure, Manifest
 from mobilekit.core.errors import ArtifactError, ExportError, MobilekitError, ModelError
-from mobilekit.core.reports import CostReport, DelegationReport
+from mobilekit.core.reports import CostReport, DelegationReport, StepReport
 from mobilekit.core.targets import OnnxTarget, Target, format_of
 from mobilekit.pipeline import samples
+from mobilekit.pipeline.compressing import compress
 from mobilekit.pipeline.delivering import Delivered, Material, deliver
 from mobilekit.pipeline.measuring import measure_artifact
 from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, Plan, resolve
@@ -56,11 +57,11 @@ def export(request: ExportRequest, progress: Progress) -> tuple[Path, Manifest]:
     with _conversions(plan, ready) as conversions:
         try:
             progress(f"loading {request.reference}")
-            source = plan.load()
+            source, steps = compress(plan.load(), plan.steps, plan.seed, progress)
             folder = request.out or DEFAULT_OUT / source.name
             _check_place(folder)
             with files.replacing(folder) as fresh:
-                manifest = _fill(fresh, plan, source, (ready, conversions), progress)
+                manifest = _fill(fresh, plan, (source, steps), (ready, conversions), progress)
         except BaseException as problem:
             if not ready.done():
                 ready.set_exception(problem)
@@ -74,22 +75,27 @@ def _check_place(folder: Path) -> None:
     Raises:
         ArtifactError: such a folder.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / artifact.MANIFEST).is_file():
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise ArtifactError(f"{folder}: you are in this folder; name another --out")
+    if folder.is_dir() and any(folder.iterdir()) and not artifact.is_artifact(folder):
         raise ArtifactError(
-            f"{folder}: holds other things than an artifact (no {artifact.MANIFEST}); name another --out"
+            f"{folder}: holds other things than an artifact (no {artifact.MANIFEST} of one); name"
+            " another --out"
         )
 
 
 def _fill(
     fresh: Path,
     plan: Plan,
-    source: "Source",
+    compressed: "tuple[Source, tuple[StepReport, ...]]",
     channel: "tuple[Future[Material], list[Future[Delivered | Failure]]]",
     progress: Progress,
 ) -> Manifest:
     ready, conversions = channel
+    source, steps = compressed
     request = plan.request
     program, base = _trace(fresh, plan, source, progress)
+    base = msgspec.structs.replace(base, steps=steps)
     identity = hashlib.sha256(msgspec.json.encode(base, order="sorted")).hexdigest()
     base = msgspec.structs.replace(base, digest=identity)
     paths = _programs(fresh, plan, source, base)

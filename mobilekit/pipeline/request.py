@@ -1,7 +1,7 @@
 """What a person asked for, and what it comes to once the recipe or the network is known."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -45,6 +45,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     recipe_digest: str = ""
     recipe_name: str = ""
+    steps: tuple[dict[str, Any], ...] = ()
     config: object | None = None
     """The net's configuration (`mobilekit.nets.catalog.NetConfig`) when a recipe gives it."""
 
@@ -91,6 +92,7 @@ def resolve(request: ExportRequest) -> Plan:
             recipe_digest=recipe.digest,
             recipe_name=recipe.name,
             config=recipe.net,
+            steps=recipe.steps,
         )
     return Plan(
         request=request, targets=request.targets or request.default_targets, seed=request.seed

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from mobilekit.core.artifact import Manifest
-from mobilekit.core.reports import CostReport, DelegationReport, LatencyReport, ParityReport
+from mobilekit.core.reports import (
+    CostReport,
+    Coverage,
+    DelegationReport,
+    LatencyReport,
+    ParityReport,
+    StepReport,
+)
 from mobilekit.core.targets import format_of
 from mobilekit.report import words
 
@@ -23,6 +30,7 @@ LATENCY_COLUMNS = (
 OPERATOR_COLUMNS = ("operator", "where", "count", "ms", "share")
 LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "MACs")
 FILE_COLUMNS = ("operator", "count")
+COVERAGE_COLUMNS = ("layer", "channels", "state", "group", "why")
 
 
 def export_rows(manifest: Manifest) -> list[Row]:
@@ -174,3 +182,31 @@ def weights_note(size_bytes: int, parameters: int, weight_bytes: dict[str, int])
     """Sum a file's contents up in words."""
     kinds = ", ".join(f"{words.size(size)} as {kind}" for kind, size in weight_bytes.items())
     return f"{words.size(size_bytes)}; {parameters:,} stored values: {kinds or 'none'}."
+
+
+def coverage_rows(coverage: Coverage) -> list[Row]:
+    """Return one row per layer that makes channels."""
+    return [
+        {
+            "layer": layer.layer,
+            "channels": f"{layer.before} → {layer.after}"
+            if layer.after != layer.before
+            else str(layer.before),
+            "state": layer.state,
+            "group": layer.group if layer.group != layer.layer else "",
+            "why": layer.reason,
+        }
+        for layer in coverage.layers
+    ]
+
+
+def step_note(step: StepReport) -> str:
+    """Say what a step did, in a line."""
+    share = step.params_after / step.params_before if step.params_before else 1.0
+    parts = [
+        f"parameters {words.count(step.params_before)} → {words.count(step.params_after)}"
+        f" ({words.share(share)})"
+    ]
+    if step.residual is not None:
+        parts.append(f"residual {step.residual:.1e} of the largest output")
+    return "; ".join((*parts, *step.notes))

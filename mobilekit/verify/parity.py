@@ -74,8 +74,7 @@ def _compared(
 
 def _missed(outputs: tuple[OutputParity, ...], bounds: dict[str, float]) -> bool:
     return any(
-        not row.non_finite
-        and (row.relative_l2 > bounds[row.output] or row.agreed < row.decided)
+        not row.non_finite and (row.relative_l2 > bounds[row.output] or row.agreed < row.decided)
         for row in outputs
     )
 

@@ -29,7 +29,7 @@ def manifest(**changes: object) -> Manifest:
         cost=CostReport(1, 1, 1, 1, 1, 1, (), {}),
         files=(file,),
         program_sha256="",
-        golden_sha256={},
+        golden_sha256={artifact.GOLDEN_INPUTS: "", artifact.GOLDEN_OUTPUTS: ""},
         verified_on="noise",
     )
     return msgspec.structs.replace(whole, **changes)

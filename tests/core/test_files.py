@@ -120,3 +120,14 @@ def test_sha256_of_a_folder_depends_on_names_and_contents(tmp_path: Path):
     (tmp_path / "b").write_text("2")
     assert len({first, second, files.sha256(tmp_path)}) == 3
     assert files.size_bytes(tmp_path) == 1
+
+
+def test_replacing_a_link_replaces_what_it_points_to(tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "old").write_text("1")
+    (tmp_path / "link").symlink_to("real")
+    with files.replacing(tmp_path / "link") as fresh:
+        (fresh / "new").write_text("2")
+    assert (tmp_path / "link").is_symlink()
+    assert [p.name for p in (tmp_path / "real").iterdir()] == ["new"]
+    assert {p.name for p in tmp_path.iterdir()} == {"real", "link"}

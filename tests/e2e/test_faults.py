@@ -195,6 +195,23 @@ def test_a_manifest_edited_by_hand(key, value, words, command, spine: Path, tmp_
     assert_one_line(command("verify", folder), 2, words)
 
 
+@pytest.mark.parametrize("edit", ["no files", "another input", "no golden vectors"])
+def test_a_manifest_whose_parts_do_not_belong_together(
+    edit: str, command, spine: Path, tmp_path: Path
+):
+    folder = tmp_path / "artifact"
+    shutil.copytree(spine, folder)
+    content = json.loads((folder / artifact.MANIFEST).read_text())
+    if edit == "no files":
+        content["files"] = []
+    elif edit == "another input":
+        content["inputs"][0]["name"] = "picture"
+    else:
+        content["golden_sha256"] = {}
+    (folder / artifact.MANIFEST).write_text(json.dumps(content))
+    assert_one_line(command("verify", folder), 2, "was edited")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -237,6 +254,24 @@ def test_a_folder_that_is_no_artifact_is_not_overwritten(command, tmp_path: Path
     assert (tmp_path / "photos" / "holiday.jpg").exists()
 
 
+def test_a_folder_with_another_kind_of_manifest_is_not_overwritten(command, tmp_path: Path):
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / artifact.MANIFEST).write_text('{"name": "My web app", "icons": []}')
+    (app / "index.js").write_text("mine")
+    result = command("export", TINY, *INPUT, "--to", "onnx", "--out", app)
+    assert_one_line(result, 2, "app")
+    assert (app / "index.js").read_text() == "mine"
+
+
+@pytest.mark.parametrize("out", [".", "..", ""])
+def test_the_folder_one_is_in_is_not_replaced(out: str, command, tmp_path: Path, monkeypatch):
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    result = command("export", TINY, *INPUT, "--to", "onnx", "--out", out)
+    assert_one_line(result, 2, "you are in this folder")
+
+
 def test_images_that_are_none(command, tmp_path: Path):
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -263,12 +298,12 @@ def test_an_operator_that_a_format_lacks_leaves_the_other_format(command, tmp_pa
 def test_an_operator_that_no_asked_format_has_leaves_the_former_artifact(command, tmp_path: Path):
     out = tmp_path / "out"
     out.mkdir()
-    (out / artifact.MANIFEST).write_text("{}")
+    (out / artifact.MANIFEST).write_text('{"schema_version": 1}')
     result = command(
         "export", f"{NETS}:fourier", "--input", "x=1x3x8x8", "--to", "tflite", "--out", out
     )
     assert_one_line(result, 2, "nets.py:")
-    assert (out / artifact.MANIFEST).read_text() == "{}"
+    assert (out / artifact.MANIFEST).read_text() == '{"schema_version": 1}'
 
 
 def test_float16_overflow_fails_and_names_the_operator(command, tmp_path: Path):

@@ -114,3 +114,9 @@ def test_a_lacking_operator_is_named_with_its_place(apply: Any, roundtrip: Any) 
     line = str(raised.value)
     assert line.startswith("onnx: operator special_bessel_j0 in head.1 (conftest.py:")
     assert "\n" not in line
+
+
+def test_the_file_holds_no_path_of_this_machine(roundtrip: Any) -> None:
+    content = roundtrip(_net(), (IMAGE,), TARGET).path.read_bytes()
+    assert b".py" not in content
+    assert b"site-packages" not in content

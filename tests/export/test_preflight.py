@@ -105,6 +105,18 @@ def test_converters_words_lead_to_the_operator(words: str) -> None:
     assert "\n" not in line
 
 
+def test_an_error_that_names_a_node_is_put_where_that_node_is() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 2))
+    program = trace(net, (TensorSpec("x", (1, 3, 4, 4)),))
+    words = (
+        "Lowering not found: aten.conv2d.default While executing %conv2d_1 : [num_users=1] = call"
+        ' Original traceback: File "/somewhere/else.py", line 3'
+    )
+    line = operator_at(program, RuntimeError(words))
+    assert line.startswith("operator conv2d in 1 ")
+    assert line.endswith("cannot be converted: Lowering not found: aten.conv2d.default")
+
+
 def test_an_error_without_an_operator_keeps_its_words() -> None:
     line = operator_at(trace(Loud(2.0), (X,)), ValueError("\x1b[31mout of\nluck\x1b[0m"))
     assert line == "the converter failed: ValueError: out of luck"

@@ -182,3 +182,16 @@ def test_a_detector_is_refused_in_words_of_its_own(worker: Worker, tmp_path: Pat
     save(trace(Detector(), (IMAGE,)), tmp_path / "detector.pt2")
     with pytest.raises(ExportError, match="export backbone and heads"):
         _convert(worker, tmp_path / "detector.pt2", tmp_path / "net.onnx")
+
+
+def test_an_output_without_axes_stays_one(tmp_path: Path) -> None:
+    class Mean(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean()
+
+    save(trace(Mean(), (IMAGE,)), tmp_path / "net.pt2")
+    arrays = {"image": np.ones(IMAGE.shape, np.float32)}
+    with Worker("onnx") as worker:
+        _convert(worker, tmp_path / "net.pt2", tmp_path / "net.onnx")
+        (found,) = worker.run(tmp_path / "net.onnx", [arrays], runtime="onnx")
+    assert found["output"].shape == ()

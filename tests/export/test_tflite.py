@@ -164,3 +164,9 @@ def test_values_do_not_depend_on_the_delegate(roundtrip: Any) -> None:
     x = {"image": np.random.default_rng(1).standard_normal((1, 8, 6, 3)).astype(np.float32)}
     fast, plain = (TfliteRunner(trip.path, delegate=on).run(x)["output"] for on in (True, False))
     assert np.linalg.norm(fast - plain) <= 1e-5 * np.linalg.norm(plain)
+
+
+def test_a_constant_made_in_forward(apply: Any, roundtrip: Any, float32_bar: float) -> None:
+    net = apply(lambda x: x.index_select(1, torch.tensor([1, 0, 2])) * torch.tensor(0.5))
+    spec = TensorSpec("x", (1, 3, 8, 6), layout="NCHW")
+    assert roundtrip(net, (spec,), TfliteTarget()).relative_l2 <= float32_bar

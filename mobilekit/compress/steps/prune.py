@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from mobilekit.compress.base import Context, StepReport, count_parameters
 from mobilekit.compress.checking import residual, resolutions
-from mobilekit.compress.graph.channels import ChannelGraph, Group
+from mobilekit.compress.graph.channels import OUTPUT, ChannelGraph, Group
 from mobilekit.compress.graph.prediction import Cost, predict
 from mobilekit.compress.pruning import Pruned, prune
 from mobilekit.compress.sparsity.context import Scope, choose
@@ -82,6 +82,17 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
         context.progress("comparing with the network")
         return pruned, self._report(network, pruned, context)
+
+    def unmet(self, pruned: Pruned) -> tuple[str, ...]:
+        """Say what was asked for and not reached: layers that are pinned or not understood."""
+        found = []
+        for layer in pruned.coverage.layers:
+            asked = int((self.sparsity or 0) * layer.before) or self.budget is not None
+            if asked and layer.state in {"pinned", "unsupported"} and layer.reason != OUTPUT:
+                found.append(f"{layer.layer}: {layer.state}: {layer.reason}")
+        if pruned.refused:
+            found.append(f"{pruned.refused} dead channels stay: no constants where they are read")
+        return tuple(found)
 
     def _choice(self, network: nn.Module, seed: int) -> Callable[[ChannelGraph], Tensor] | None:
         if self.sparsity is not None:

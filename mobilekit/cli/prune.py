@@ -1,0 +1,109 @@
+"""`mobilekit prune`: remove channels from a network, physically."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mobilekit.cli import console, options
+from mobilekit.core.errors import UsageError
+
+
+def prune(
+    net: Annotated[str, typer.Argument(help="A network, as for `export`.")],
+    sparsity: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of channels that go, 0 up to 1. Without it and without --budget, what is dead"
+            " goes, exactly."
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="What may remain, such as macs=0.5 or macs=0.5,params=0.3."),
+    ] = None,
+    criterion: Annotated[
+        Literal["l1", "l2", "batch_norm_scale", "random"],
+        typer.Option(help="How much a channel matters."),
+    ] = "l2",
+    aggregate: Annotated[
+        Literal["mean", "max", "sum"],
+        typer.Option(help="Over the layers that make a channel together."),
+    ] = "mean",
+    context: Annotated[
+        Literal["local", "global"],
+        typer.Option(help="Compare within each layer, or over the whole network."),
+    ] = "local",
+    round_to: Annotated[
+        int, typer.Option(min=1, help="Channels that stay are a multiple of this.")
+    ] = 8,
+    epsilon: Annotated[float, typer.Option(min=0, help="Largest weight of a dead filter.")] = 0.0,
+    allow_head: Annotated[
+        bool, typer.Option("--allow-head", help="Let the network's outputs lose channels too.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the result. Default: build/<name>-pruned.")
+    ] = None,
+    inputs: options.Inputs = [],  # noqa: B006
+    arguments: options.Arguments = [],  # noqa: B006
+    weights: options.Weights = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> int:
+    """Remove channels: the dead ones exactly, or a share by a criterion; then compare with the network.
+
+    Exits with 1 when something that was asked for could not be removed; it says what and why.
+    """
+    console.set_up_logging(debug=debug)
+    chosen: dict[str, object] = {
+        "criterion": criterion,
+        "aggregate": aggregate,
+        "context": context,
+        "round_to": round_to,
+        "epsilon": epsilon,
+        "allow_head": allow_head,
+    }
+    if sparsity is not None:
+        chosen["sparsity"] = sparsity
+    if budget is not None:
+        chosen["budget"] = _budget(budget)
+    from mobilekit import pipeline
+    from mobilekit.report import tables
+
+    request = pipeline.ExportRequest(
+        reference=net,
+        out=out,
+        inputs=options.parse_inputs(inputs),
+        arguments=options.parse_arguments(arguments),
+        weights=weights,
+        seed=seed,
+        debug=debug,
+    )
+    with console.progress(quiet=quiet or json) as progress:
+        result = pipeline.prune(request, chosen, progress)
+    if json:
+        console.print_json(result)
+    else:
+        rows = tables.coverage_rows(result.coverage)
+        note = tables.step_note(result.step)
+        console.print_table(rows, tables.COVERAGE_COLUMNS, f"{net} → {result.folder}", note)
+        for words in result.unmet:
+            console.warn(words)
+    return 1 if result.unmet else 0
+
+
+def _budget(text: str) -> dict[str, float]:
+    found = {}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        try:
+            found[key.strip()] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or key.strip() not in {"macs", "params"}:
+            raise UsageError(
+                f"--budget {text!r}: expected macs=0.5, params=0.3, or both with a comma"
+            )
+    return found
