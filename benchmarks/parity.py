@@ -139,7 +139,7 @@ def _rows(network: dict[str, object], manifest: Manifest, out: Path) -> Iterator
 
     program = programs.load(out / artifact.PROGRAM)
     images = samples.choose_images(None, IMAGES, 0)
-    groups = samples.sample_inputs(program.inputs, images, manifest.normalization, 0)
+    groups = samples.sample_inputs(program, images, manifest.normalization, 0)
     own: dict[tuple[str, str], dict[str, float]] = {
         (precision, group.name): own_error(program, group.inputs, precision)
         for precision in PRECISIONS

@@ -115,17 +115,15 @@ def export(
 def show(folder: Path, manifest: "object", *, json: bool) -> int:
     """Print the result of an export and return its exit code."""
     from mobilekit.core.artifact import Manifest
-    from mobilekit.report import tables
+    from mobilekit.report import tables, words
 
     assert isinstance(manifest, Manifest)  # noqa: S101  a type for the checker
     if json:
         console.print_json(manifest)
     else:
         rows, columns = tables.export_rows(manifest), tables.EXPORT_COLUMNS
-        untrained = (
-            "" if manifest.trained else "  UNTRAINED: seeded weights, of no use but for measuring"
-        )
-        console.print_table(rows, columns, f"{manifest.name} → {folder}{untrained}")
+        title = f"{manifest.name} → {folder}  {words.WEIGHTS[manifest.weights]}".rstrip()
+        console.print_table(rows, columns, title)
         for file in manifest.files:
             for note in file.notes:
                 console.warn(f"{file.path}: {note}")

@@ -4,6 +4,7 @@ The pure functions behind the step `prune`. Three ways to say what goes: what is
 a share or a budget with a criterion, or channels by name.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,8 +39,8 @@ class Pruned:
     """Dead channels that stay to carry the constants of others."""
     refused: int
     """Dead channels that stay because they are no constant where they are read."""
-    reference: nn.Module
-    """The network as large as before that the smaller one must equal."""
+    reference: Callable[[], nn.Module]
+    """Makes the network as large as before that the smaller one must equal."""
     comparable: bool
     """Whether it must: False where live channels went under a normalization over channels."""
 
@@ -69,19 +70,18 @@ def prune(
     """
     check_finite(network)
     graph = ChannelGraph(network, inputs, allow_head=allow_head)
-    samples = noise(inputs)
     for _ in range(len(graph.record.calls) + 1):
         dead = dead_channels(graph, network, epsilon)
-        wanted = choice(graph) if choice else dead
+        wanted = (choice(graph) if choice else dead) & _made_by_layers(graph)
         keep = rounded(graph, wanted, round_to)
-        made = absorb(graph, network, wanted & dead, samples, keep)
+        made = absorb(graph, network, wanted & dead, noise(inputs), keep)
         removed = made.removed
         if choice:
-            removed = (wanted & ~keep & ~made.carriers) & ~_pinned(graph)
+            removed = (wanted & ~keep & ~made.carriers) & ~graph.channels.pinned
         removed = _at_least_one(graph, removed)
         kept = index_map(graph, removed, made.biases)
         if not kept:
-            raise NoEffectError(_nothing(graph, dead))
+            raise NoEffectError(_nothing(graph, wanted))
         smaller = cut(made.network, kept)
         wrong = misfit(graph, smaller, inputs, removed)
         if wrong is None:
@@ -95,7 +95,7 @@ def prune(
         made.biases,
         int(made.carriers.sum()),
         int((dead & wanted & ~removed & ~made.carriers & ~keep).sum()),
-        _without(graph, network, live),
+        lambda: _without(graph, network, live),
         not bool(live[graph.inexact_channels].any()),
     )
 
@@ -107,8 +107,13 @@ def check_finite(network: nn.Module) -> None:
         ModelError: with the first parameter that holds such values.
     """
     for name, tensor in network.named_parameters():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.is_floating_point() and not _finite(tensor.detach()):
             raise ModelError(f"{name}: NaN or infinite weights; nothing can be said about them")
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Whether all values are; a finite sum tells in one pass, only its overflow needs a second."""
+    return math.isfinite(float(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def noise(inputs: Sequence[Tensor], count: int = 2, seed: int = 0) -> list[list[Tensor]]:
@@ -138,10 +143,12 @@ def rounded(graph: ChannelGraph, wanted: Tensor, multiple: int) -> Tensor:
     return stays
 
 
-def _pinned(graph: ChannelGraph) -> Tensor:
-    pinned = torch.zeros(graph.channels.count, dtype=torch.bool)
-    pinned[list(graph.channels.pins)] = True
-    return pinned
+def _made_by_layers(graph: ChannelGraph) -> Tensor:
+    """Return which channels belong to a group; rows and columns of kernels do not."""
+    found = torch.zeros(graph.channels.count, dtype=torch.bool)
+    for group in graph.groups:
+        found[group.channels] = True
+    return found
 
 
 def _at_least_one(graph: ChannelGraph, removed: Tensor) -> Tensor:
@@ -167,13 +174,16 @@ def _without(graph: ChannelGraph, network: nn.Module, live: Tensor) -> nn.Module
     return result
 
 
-def _nothing(graph: ChannelGraph, dead: Tensor) -> str:
+def _nothing(graph: ChannelGraph, wanted: Tensor) -> str:
     free = [group for group in graph.groups if not group.pins]
     if not free:
         reasons = {why for group in graph.groups for why in group.pins}
         return (
             f"no channel can be removed: {'; '.join(sorted(reasons)) or 'no layer makes channels'}"
         )
-    if not bool(dead.any()):
+    if not bool(wanted.any()):
         return "no filter is zero; give a sparsity or a budget, or train with a sparsifying method first"
-    return "the dead channels stay: they are needed for rounding, or are no constants where they are read"
+    return (
+        "nothing can go: rounding needs the channels, or dead ones are no constants where they are read;"
+        " try a smaller multiple to round to"
+    )

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,6 +18,13 @@ MANIFEST = "manifest.json"
 PROGRAM = "program.pt2"
 GOLDEN_INPUTS = "golden/inputs.safetensors"
 GOLDEN_OUTPUTS = "golden/outputs.safetensors"
+
+
+WeightsOrigin = Literal["seeded", "given", "factory"]
+"""Where the weights come from. `seeded`: drawn by mobilekit, with warmed batch-norm statistics, of no
+use but for measuring. `given`: from a file of weights or a `.pt2` program. `factory`: as the network's
+own function made or loaded them, trained or not; only batch norms that still have statistics of 0 and
+1 were warmed."""
 
 
 class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,8 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: int
     name: str
     source: str
-    trained: bool
-    """False: seeded weights with warmed batch-norm statistics, of no use but for measuring."""
+    weights: WeightsOrigin
     created: str
     """ISO 8601, UTC."""
     inputs: tuple[TensorSpec, ...]

@@ -121,12 +121,24 @@ class LatencyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OperatorTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One operator of a file's per-operator profile."""
+    """One kernel of a file's per-operator profile."""
 
     name: str
+    """Its place in the run and the tensor it makes, such as `3:conv/add`; no two are the same."""
     operator: str
+    """What the back end calls the kernel; the file's operator type where LiteRT itself runs it."""
     delegated: bool
-    mean_ns: int
+    samples_ns: tuple[int, ...]
+    """One per run. LiteRT's profiler counts whole microseconds: 0 means less than one."""
+    shapes: tuple[tuple[int, ...], ...] = ()
+    """Of the operator's inputs, weights included; empty where the kernel's operator is not known."""
+    dtype: str = ""
+    """Of the tensor it makes; empty where the kernel's operator is not known."""
+
+    @property
+    def mean_ns(self) -> float:
+        """Mean time in nanoseconds."""
+        return statistics.fmean(self.samples_ns)
 
 
 class DelegationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

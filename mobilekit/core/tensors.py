@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Layout = Literal["NCHW", "NHWC", "plain"]
 DTYPES = ("float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 IMAGE_CHANNELS = (1, 3, 4)
+INTEGER_BOUNDS = (8, 4, 2, 1)
+"""Integer inputs are drawn below the first of these that a network takes (indices must fit its
+tables); 1 leaves zeros."""
 
 _INPUT = re.compile(r"^(?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>\d+(?:x\d+)*)(?::(?P<dtype>\w+))?$")
 
@@ -42,6 +45,11 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self
         shape = tuple(self.shape[axis] for axis in axes(self.layout, layout))
         return msgspec.structs.replace(self, shape=shape, layout=layout)
+
+
+def has_integers(specs: "tuple[TensorSpec, ...]") -> bool:
+    """Say whether an input holds integers or booleans."""
+    return any(not spec.dtype.startswith("float") for spec in specs)
 
 
 def axes(source: Layout, target: Layout) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mobilekit.core.errors import DataError, RuntimeUnavailableError
 from mobilekit.core.seeding import child_seed
-from mobilekit.core.tensors import TensorSpec
+from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,12 +103,18 @@ def folder(path: Path, count: int, seed: int) -> ImageSet:
 
 
 def batches(
-    images: ImageSet, specs: tuple[TensorSpec, ...], *, pixel_range: PixelRange, seed: int = 0
+    images: ImageSet,
+    specs: tuple[TensorSpec, ...],
+    *,
+    pixel_range: PixelRange,
+    seed: int = 0,
+    integers: int = INTEGER_BOUNDS[0],
 ) -> "list[Arrays]":
     """Bring each image into the form of the inputs: one dictionary per image.
 
     NCHW inputs get the image, resized on its shorter side and cut in the centre; gray inputs its
-    luma, inputs with a fourth channel an opaque one. Inputs that are no image get noise.
+    luma, inputs with a fourth channel an opaque one. Inputs that are no image get noise, integers
+    below `integers`.
     """
     sets = []
     for index, pixels in enumerate(images.images):
@@ -117,18 +123,28 @@ def batches(
             if spec.layout == "NCHW" and spec.shape[1] in {1, 3, 4}:
                 arrays[spec.name] = _as_input(pixels, spec, pixel_range)
             else:
-                arrays[spec.name] = _noise(spec, child_seed(seed, spec.name, str(index)), None)
+                own = child_seed(seed, spec.name, str(index))
+                arrays[spec.name] = _noise(spec, own, None, integers)
         sets.append(arrays)
     return sets
 
 
 def noise(
-    specs: tuple[TensorSpec, ...], count: int, seed: int, *, pixel_range: PixelRange
+    specs: tuple[TensorSpec, ...],
+    count: int,
+    seed: int,
+    *,
+    pixel_range: PixelRange,
+    integers: int = INTEGER_BOUNDS[0],
 ) -> "list[Arrays]":
-    """Return seeded noise for each input: uniform pixels for images, normal for other floats."""
+    """Return seeded noise for each input.
+
+    Images get uniform pixels, other floats normal values, integers values from 0 to `integers` - 1
+    (1: zeros), booleans either value unless integers are zeros.
+    """
     return [
         {
-            spec.name: _noise(spec, child_seed(seed, spec.name, str(index)), pixel_range)
+            spec.name: _noise(spec, child_seed(seed, spec.name, str(index)), pixel_range, integers)
             for spec in specs
         }
         for index in range(count)
@@ -212,14 +228,15 @@ def _ranged(planes: "Planes", pixel_range: PixelRange) -> "Planes":
     return (planes / np.float32(255) - mean) / std
 
 
-def _noise(spec: TensorSpec, seed: int, pixel_range: PixelRange | None) -> "Array":
+def _noise(spec: TensorSpec, seed: int, pixel_range: PixelRange | None, integers: int) -> "Array":
     import numpy as np
 
     generator = np.random.default_rng(seed)
-    if spec.dtype == "uint8":
+    if spec.dtype == "uint8" and spec.layout == "NCHW":
         return generator.integers(0, 256, spec.shape, dtype=np.uint8)
     if not spec.dtype.startswith("float"):
-        return np.zeros(spec.shape, spec.dtype)
+        bound = min(integers, 2) if spec.dtype == "bool" else integers
+        return np.asarray(generator.integers(0, bound, spec.shape)).astype(spec.dtype)
     if spec.layout == "NCHW" and spec.shape[1] in {1, 3, 4} and pixel_range is not None:
         pixels = generator.integers(0, 256, spec.shape).astype(np.float32)
         return np.ascontiguousarray(_ranged(pixels, pixel_range).astype(spec.dtype))

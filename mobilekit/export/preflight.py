@@ -15,6 +15,7 @@ from mobilekit.core.targets import Target, format_of
 from mobilekit.export.rewrites import (
     absent,
     arrangement,
+    integers,
     ordering,
     pointwise,
     pooling,
@@ -40,6 +41,7 @@ FLOAT16_MOST = 65504.0
 MOST_CAUSES = 4
 _WRAPPERS = ("/mobilekit/export/program.py", "/mobilekit/export/tflite.py")
 _FAMILIES = (resize, pointwise, arrangement, transposed, pooling, ordering, absent)
+CHECKS = integers.CHECKS
 
 
 @functools.cache
@@ -166,6 +168,7 @@ def place_of(node: fx.Node) -> tuple[str, str]:
 def _sprung(module: fx.GraphModule, target: Target) -> Iterator[tuple[Finding, fx.Node, Any]]:
     kind = format_of(target)
     for node in module.graph.nodes:
+        yield from ((finding, node, None) for finding in _refusals(node, kind))
         for rule in rules().get(str(node.target), ()):
             if kind not in rule.formats:
                 continue
@@ -178,6 +181,16 @@ def _sprung(module: fx.GraphModule, target: Target) -> Iterator[tuple[Finding, f
             if replacement is not None:
                 text = "rewritten exactly"
                 yield _finding(node, rule.trap, "rewritten", text), node, replacement
+
+
+def _refusals(node: fx.Node, kind: str) -> Iterator[Finding]:
+    for one in CHECKS:
+        if kind in one.formats:
+            try:
+                one.check(node)
+            except Refused as reason:
+                reader = node if node.op == "call_function" else next(iter(node.users))
+                yield _finding(reader, one.trap, "refused", str(reason))
 
 
 def _replace(module: fx.GraphModule, node: fx.Node, replacement: Any, name: str) -> None:

@@ -85,6 +85,10 @@ TRAPS: tuple[Trap, ...] = (
         "fft", ("coreml", "tflite"), "refused", "Fourier transforms have no operator in the formats.",
     ),
     Trap(
+        "int64-constant", ("coreml", "tflite"), "refused",
+        "both narrow int64 to int32; a constant beyond it becomes another number.",
+    ),
+    Trap(
         "alias", ("coreml",), "rewritten",
         "coremltools stops at the alias nodes that torch.export leaves (Swin). They are removed.",
     ),

@@ -1,5 +1,6 @@
 """Where a network comes from: one grammar for shipped nets, libraries, files and programs."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from mobilekit.core.artifact import Normalization
+from mobilekit.core.artifact import Normalization, WeightsOrigin
 from mobilekit.core.errors import MobilekitError, ModelError, RuntimeUnavailableError, suggestion
 from mobilekit.core.seeding import child_seed
-from mobilekit.core.tensors import TensorSpec
+from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec, has_integers
 from mobilekit.nets import build
 from mobilekit.nets.catalog import NetConfig, find, variants
 from mobilekit.nets.factories import call_factory, literal, reason_of
@@ -23,6 +24,8 @@ from mobilekit.nets.weights import load_weights
 
 IMAGENET_INPUT = (TensorSpec("image", (1, 3, 224, 224), layout="NCHW"),)
 
+PRETRAINED = ("weights", "weights_backbone", "pretrained", "checkpoint_path")
+"""Arguments by which torchvision's and timm's builders load weights themselves."""
 AUXILIARY = frozenset({"googlenet", "inception_v3"})
 """Torchvision's nets with classifiers that act only in training, and a slow initialisation."""
 
@@ -36,7 +39,7 @@ class Source:
     """Safe as a folder's name."""
     module: nn.Module
     inputs: tuple[TensorSpec, ...]
-    trained: bool
+    weights: WeightsOrigin
     output_names: tuple[str, ...] = ()
     normalization: Normalization | None = None
     labels: tuple[str, ...] = ()
@@ -58,7 +61,8 @@ def load_source(
         reference: `mobile-hourglass[:variant]`, `torchvision:NAME`, `timm:NAME`,
             `path/to/file.py:factory`, or a `.pt2` file.
         arguments: of the factory or the configuration, as texts.
-        weights: a state dict; without one the weights are seeded and batch norms warmed.
+        weights: a state dict; without one the weights are seeded, or as the factory made them, and
+            fresh batch norms are warmed.
         inputs: replace the network's own specs.
         seed: of the weights.
 
@@ -73,7 +77,9 @@ def load_source(
         maker = _torchvision if library == "torchvision" else _timm
         source = _built(reference, name, lambda: maker(name, arguments), seed)
         source = replace(source, inputs=inputs or IMAGENET_INPUT)
-        if weights is None and "weights" not in arguments:
+        if any(literal(arguments.get(key, "None")) for key in PRETRAINED):
+            source = replace(source, weights="factory")
+        elif weights is None:
             awaken(source.module, child_seed(seed, "awaken"))
     elif ".py" in reference:
         source = _from_file(reference, arguments, inputs, seed)
@@ -112,16 +118,28 @@ def load_config(
     return _ready(source, weights, seed)
 
 
-def check_inputs(source: Source) -> None:
+def check_inputs(source: Source) -> int:
     """Run the network once, and say in one line why it does not take its inputs.
+
+    Returns:
+        The bound (`INTEGER_BOUNDS`) below which it takes integers.
 
     Raises:
         ModelError: the network refuses inputs of these shapes and types.
     """
-    values = example_inputs(source.inputs, 0)
+    *bounds, last = INTEGER_BOUNDS if has_integers(source.inputs) else (1,)
+    for bound in bounds:
+        with contextlib.suppress(ModelError):
+            _check_run(source, bound)
+            return bound
+    _check_run(source, last)
+    return last
+
+
+def _check_run(source: Source, integers: int) -> None:
     try:
         with torch.no_grad():
-            source.module(*values)
+            source.module(*example_inputs(source.inputs, 0, integers=integers))
     except MobilekitError:
         raise
     except Exception as problem:
@@ -166,7 +184,7 @@ def _built(reference: str, name: str, make: Callable[[], nn.Module], seed: int) 
     with seeded(child_seed(seed, "weights")):
         module = make()
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "model"
-    return Source(reference, safe, module, (), trained=False)
+    return Source(reference, safe, module, (), weights="seeded")
 
 
 def _ready(source: Source, weights: Path | None, seed: int) -> Source:
@@ -176,10 +194,11 @@ def _ready(source: Source, weights: Path | None, seed: int) -> Source:
         load_weights(module, weights)
     check_finite(source.reference, module)
     if weights is None:
-        check_inputs(source)
-        warm_batch_norm(module, source.inputs, child_seed(seed, "warm"))
+        integers = check_inputs(source)
+        warm_batch_norm(module, source.inputs, child_seed(seed, "warm"), integers)
     bake(module)
-    return replace(source, module=module.eval(), trained=weights is not None)
+    origin: WeightsOrigin = source.weights if weights is None else "given"
+    return replace(source, module=module.eval(), weights=origin)
 
 
 def bake(module: nn.Module) -> None:
@@ -266,7 +285,7 @@ def _from_file(
         )
     name = f"{Path(path).stem}-{factory}"
     source = _built(reference, name, lambda: call_factory(Path(path), factory, arguments), seed)
-    return replace(source, inputs=inputs)
+    return replace(source, inputs=inputs, weights="factory")
 
 
 def _from_program(
@@ -288,6 +307,6 @@ def _from_program(
         Path(reference).stem,
         module,
         program.inputs,
-        trained=True,
+        weights="given",
         output_names=tuple(spec.name for spec in program.outputs),
     )

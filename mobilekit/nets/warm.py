@@ -30,9 +30,9 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def example_inputs(
-    specs: tuple[TensorSpec, ...], seed: int, batch: int | None = None
+    specs: tuple[TensorSpec, ...], seed: int, batch: int | None = None, integers: int = 1
 ) -> tuple[torch.Tensor, ...]:
-    """Return inputs for each spec: smooth and white noise for floats, zeros for integers.
+    """Return inputs for each spec: smooth and white noise for floats, small integers for others.
 
     Every other sample of an image is smooth, as photographs are: statistics taken from white
     noise alone make a network amplify photographs beyond reason.
@@ -41,6 +41,7 @@ def example_inputs(
         specs: input specs, in the order of `forward`.
         seed: of the noise.
         batch: replaces the first dimension where it is 1.
+        integers: integers are below it, and the largest one occurs; 1 leaves zeros and False.
     """
     generator = torch.Generator().manual_seed(seed)
     found = []
@@ -50,13 +51,22 @@ def example_inputs(
             shape[0] = batch
         dtype = getattr(torch, spec.dtype)
         if not dtype.is_floating_point:
-            found.append(torch.zeros(shape, dtype=dtype))
+            found.append(_whole_numbers(shape, dtype, integers, generator))
             continue
         values = torch.randn(shape, generator=generator)
         if len(shape) == 4:
             values[1::2] = _smooth(values[1::2].shape, generator)
         found.append(values.to(dtype))
     return tuple(found)
+
+
+def _whole_numbers(
+    shape: list[int], dtype: torch.dtype, integers: int, generator: torch.Generator
+) -> torch.Tensor:
+    bound = min(integers, 2) if dtype == torch.bool else integers
+    values = torch.randint(0, bound, shape, generator=generator)
+    values.view(-1)[-1:] = bound - 1
+    return values.to(dtype)
 
 
 def _smooth(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
@@ -86,12 +96,14 @@ def awaken(module: nn.Module, seed: int) -> None:
                 weight.normal_(0.0, MATRIX_STD, generator=generator)
 
 
-def warm_batch_norm(module: nn.Module, specs: tuple[TensorSpec, ...], seed: int) -> None:
+def warm_batch_norm(
+    module: nn.Module, specs: tuple[TensorSpec, ...], seed: int, integers: int = 1
+) -> None:
     """Set each fresh batch norm's running statistics to the average over a few noise batches.
 
     Statistics that are not 0 and 1 any more come from training (a factory may load weights itself)
     and stay. Dropout stays off; modes, momenta and the global generator are left as found. Nothing happens
-    in a network without batch norm.
+    in a network without batch norm. Integer inputs are below `integers`.
     """
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
     norms = [norm for norm in norms if norm.track_running_stats and _fresh(norm)]
@@ -107,7 +119,7 @@ def warm_batch_norm(module: nn.Module, specs: tuple[TensorSpec, ...], seed: int)
     try:
         with torch.no_grad(), seeded(seed):
             for index in range(PASSES):
-                module(*example_inputs(specs, seed + index, BATCH))
+                module(*example_inputs(specs, seed + index, BATCH, integers))
     finally:
         for norm, momentum in momenta.items():
             norm.momentum = momentum

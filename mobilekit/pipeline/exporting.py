@@ -100,9 +100,7 @@ def _fill(
     base = msgspec.structs.replace(base, digest=identity)
     paths = _programs(fresh, plan, source, base)
     images = samples.choose_images(request.images, request.image_count, plan.seed)
-    inputs = samples.sample_inputs(
-        program.inputs, images, base.normalization, plan.seed, plan.targets
-    )
+    inputs = samples.sample_inputs(program, images, base.normalization, plan.seed, plan.targets)
     ready.set_result(
         Material(
             fresh,
@@ -158,7 +156,7 @@ def _trace(
         schema_version=artifact.SCHEMA_VERSION,
         name=source.name,
         source=request.reference,
-        trained=source.trained,
+        weights=source.weights,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         inputs=program.inputs,
         outputs=program.outputs,
@@ -239,8 +237,12 @@ def _overflow_notes(
 
 def _metadata(request: ExportRequest, base: Manifest) -> dict[str, str]:
     """Give what is written into each file: the user's words, and what identifies the network."""
-    trained = {} if base.trained else {"mobilekit.weights": "UNTRAINED"}
-    return {**request.metadata, "mobilekit.digest": base.digest, **trained}
+    origin = "UNTRAINED" if base.weights == "seeded" else base.weights
+    return {
+        **request.metadata,
+        "mobilekit.digest": base.digest,
+        "mobilekit.weights": origin,
+    }
 
 
 def _provenance(inputs: list[samples.InputSet]) -> str:

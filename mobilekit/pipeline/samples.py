@@ -8,7 +8,7 @@ from mobilekit.core import artifact
 from mobilekit.core.artifact import Normalization
 from mobilekit.core.seeding import child_seed
 from mobilekit.core.targets import CoremlTarget, Target
-from mobilekit.core.tensors import TensorSpec
+from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec, has_integers
 from mobilekit.data import images as photographs
 from mobilekit.data.images import ImageSet, PixelRange
 
@@ -46,7 +46,7 @@ def choose_images(path: Path | None, count: int, seed: int) -> ImageSet:
 
 
 def sample_inputs(
-    specs: tuple[TensorSpec, ...],
+    program: "Program",
     images: ImageSet,
     normalization: Normalization | None,
     seed: int,
@@ -55,17 +55,44 @@ def sample_inputs(
     """Build the sets: photographs where an input is an image, and noise.
 
     Pixels are 0–255 where normalization is baked in, 0–1 where Core ML scales an 8-bit image, and
-    normalized with ImageNet's statistics otherwise.
+    normalized with ImageNet's statistics otherwise. Integers are drawn from the widest of a few small
+    ranges that the program takes: an index must lie inside its table.
     """
     scaled = any(isinstance(target, CoremlTarget) and target.image_input for target in targets)
     pixels: PixelRange = "0-255" if normalization else "0-1" if scaled else "imagenet"
+    integral = has_integers(program.inputs)
+    for bound in INTEGER_BOUNDS if integral else INTEGER_BOUNDS[-1:]:
+        sets = _sets(program.inputs, images, pixels, seed, bound)
+        if not integral or _takes(program, sets):
+            break
+    return sets
+
+
+def _sets(
+    specs: tuple[TensorSpec, ...], images: ImageSet, pixels: PixelRange, seed: int, bound: int
+) -> list[InputSet]:
     sets = []
     if any(spec.layout == "NCHW" for spec in specs):
-        batches = photographs.batches(images, specs, pixel_range=pixels)
+        batches = photographs.batches(images, specs, pixel_range=pixels, integers=bound)
         sets.append(InputSet("images", images.provenance, batches))
-    noise = photographs.noise(specs, NOISE_SAMPLES, child_seed(seed, "noise"), pixel_range=pixels)
-    sets.append(InputSet("noise", "seeded noise", noise))
+    noise = photographs.noise(
+        specs, NOISE_SAMPLES, child_seed(seed, "noise"), pixel_range=pixels, integers=bound
+    )
+    words = f"seeded noise, integers 0-{bound - 1}" if has_integers(specs) else "seeded noise"
+    sets.append(InputSet("noise", words, noise))
     return sets
+
+
+def _takes(program: "Program", sets: list[InputSet]) -> bool:
+    """Say whether the program runs on all samples; indices beyond a table make PyTorch raise."""
+    from mobilekit.runtime import program as programs
+
+    try:
+        for arrays in (arrays for group in sets for arrays in group.inputs):
+            programs.run(program, arrays)
+    except (RuntimeError, IndexError, ValueError):
+        return False
+    return True
 
 
 def with_references(program: "Program", sets: list[InputSet], threads: int) -> list[SampleSet]:

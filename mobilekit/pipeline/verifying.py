@@ -69,9 +69,7 @@ def _on_images(request: VerifyRequest, manifest: Manifest, progress: Progress) -
     progress("running the network on the images")
     program = programs.load(request.folder / artifact.PROGRAM)
     targets = tuple(file.target for file in manifest.files)
-    inputs = samples.sample_inputs(
-        program.inputs, images, manifest.normalization, request.seed, targets
-    )
+    inputs = samples.sample_inputs(program, images, manifest.normalization, request.seed, targets)
     return samples.with_references(program, inputs[:1], request.threads)
 
 

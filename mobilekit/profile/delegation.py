@@ -1,21 +1,20 @@
 """Which operators of a `.tflite` file XNNPACK runs, which fell out, and what each costs."""
 
 import os
-import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+import msgspec
 
 from mobilekit.core.errors import ArtifactError, RuntimeUnavailableError
 from mobilekit.core.reports import DelegationReport, OperatorTime
+from mobilekit.profile.litert import DEFAULT, DELEGATED, INVOKE, OPERATOR, Event
+from mobilekit.profile.operators import Described, Kernel, describe
 from mobilekit.runtime.tflite import check_identifier
 
-DELEGATE = "Delegate/"
 PATIENCE_S = 300
-_ROW = re.compile(
-    r"^\s*(?P<kind>\S.*?)\s+(?P<start>[\d.]+)\s+(?P<first>[\d.]+)\s+(?P<mean>[\d.]+)"
-    r"\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+\d+\s+\[?(?P<name>.*)$"
-)
 
 
 def xnnpack_profile(
@@ -47,20 +46,41 @@ def xnnpack_profile(
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         kind = ArtifactError if "ArtifactError" in last else RuntimeUnavailableError
         raise kind(f"{path.name}: the operator profile failed ({last[:200]})")
-    return parsed(done.stdout)
+    timed = runs_of(msgspec.json.decode(done.stdout, type=tuple[Event, ...]))
+    kernels = [Kernel(one.tag, one.kind == DELEGATED, one.index) for one in timed[0]]
+    return report_of(timed, describe(path, kernels))
 
 
-def parsed(text: str) -> DelegationReport:
-    """Read LiteRT's summary (its section in run order).
+def runs_of(events: Iterable[Event]) -> list[list[Event]]:
+    """Take the kernels of each run; all runs have the same ones, in the same order.
 
     Raises:
-        RuntimeUnavailableError: the summary is of another form.
+        RuntimeUnavailableError: they differ, or there are none.
     """
-    lines = text.partition("Run Order")[2].partition("Top by Computation Time")[0].splitlines()
-    rows = [match for line in lines if (match := _ROW.match(line))]
-    if not rows:
-        raise RuntimeUnavailableError("operator profile: LiteRT's summary has no operators")
-    operators = tuple(_operator(row) for row in rows)
+    timed: list[list[Event]] = []
+    for event in events:
+        if event.tag == INVOKE and event.kind == DEFAULT:
+            timed.append([])
+        elif timed and event.kind in {OPERATOR, DELEGATED}:
+            timed[-1].append(event)
+    if len({tuple((one.tag, one.kind, one.index) for one in run) for run in timed}) != 1 or not timed[0]:
+        raise RuntimeUnavailableError("operator profile: LiteRT's runs have no operators in common")
+    return timed
+
+
+def report_of(timed: list[list[Event]], described: tuple[Described, ...]) -> DelegationReport:
+    """Bring the runs' times together, kernel by kernel."""
+    operators = tuple(
+        OperatorTime(
+            name=f"{place}:{what.name or first.tag}",
+            operator=first.tag,
+            delegated=first.kind == DELEGATED,
+            samples_ns=tuple(run[place].elapsed_us * 1000 for run in timed),
+            shapes=what.shapes,
+            dtype=what.dtype,
+        )
+        for place, (first, what) in enumerate(zip(timed[0], described, strict=True))
+    )
     fallen = tuple(operator.operator for operator in operators if not operator.delegated)
     total = sum(operator.mean_ns for operator in operators)
     outside = sum(operator.mean_ns for operator in operators if not operator.delegated)
@@ -70,14 +90,4 @@ def parsed(text: str) -> DelegationReport:
         delegated=len(operators) - len(fallen),
         fallen=fallen,
         fallen_share=outside / total if total else 0.0,
-    )
-
-
-def _operator(row: re.Match[str]) -> OperatorTime:
-    kind = row["kind"]
-    return OperatorTime(
-        name=row["name"].rstrip("]").replace("]:", ":"),
-        operator=kind.removeprefix(DELEGATE),
-        delegated=kind.startswith(DELEGATE),
-        mean_ns=round(float(row["mean"]) * 1e6),
     )

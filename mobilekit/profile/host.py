@@ -107,13 +107,13 @@ def device_name() -> str:
 
 
 def noise_for(spec: TensorSpec) -> "Array":
-    """Return seeded noise in the form of an input."""
+    """Return seeded noise in the form of an input; zeros for integers that may be indices."""
     import numpy as np
 
     generator = np.random.default_rng(SEED)
     if spec.dtype.startswith("float"):
         return generator.uniform(-1, 1, spec.shape).astype(spec.dtype)
-    if spec.dtype in {"int8", "uint8"}:
+    if spec.dtype in {"int8", "uint8"} and len(spec.shape) == 4:
         return generator.integers(0, 127, spec.shape).astype(spec.dtype)
     return np.zeros(spec.shape, spec.dtype)
 

@@ -10,16 +10,55 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mobilekit.core.errors import ArtifactError, RuntimeUnavailableError
 
 KNOWN_VERSIONS = ("2.",)
+OPERATOR, DELEGATED = 2, 8
+"""Kinds of events: an operator that LiteRT's own kernel ran, a kernel inside a delegate."""
+INVOKE, DEFAULT = "Invoke", 1
+"""Tag and kind of the event that begins a run."""
 _CPU = 1
 _OK = 0
 _FREE_TYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
-def profile_text(path: Path, *, threads: int, runs: int, warmup: int) -> str:
-    """Run a file with the profiler on, and return LiteRT's own summary as text.
+class _Memory(ctypes.Structure):
+    """`LiteRtMemoryUsage` of litert/c/litert_profiler_event.h."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in ("total", "in_use", "private"))
+
+
+class _Event(ctypes.Structure):
+    """`ProfiledEventData` of litert/c/litert_profiler_event.h."""
+
+    _fields_ = (
+        ("tag", ctypes.c_char_p),
+        ("kind", ctypes.c_int),
+        ("start_us", ctypes.c_uint64),
+        ("elapsed_us", ctypes.c_uint64),
+        ("before", _Memory),
+        ("after", _Memory),
+        ("index", ctypes.c_uint64),
+        ("subgraph", ctypes.c_uint64),
+        ("source", ctypes.c_int),
+    )
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing that LiteRT timed, in whole microseconds."""
+
+    tag: str
+    kind: int
+    """`OPERATOR`, `DELEGATED`, or something else."""
+    elapsed_us: int
+    index: int
+    """Of the operator in the file, or of the kernel in the delegate."""
+
+
+def profile_events(path: Path, *, threads: int, runs: int, warmup: int) -> tuple[Event, ...]:
+    """Run a file with the profiler on, and return all that LiteRT timed, run after run.
 
     Raises:
         RuntimeUnavailableError: the library is missing or of another version.
@@ -60,10 +99,15 @@ def profile_text(path: Path, *, threads: int, runs: int, warmup: int) -> str:
     for _ in range(runs):
         _check(path, "run", library.LiteRtRunCompiledModel(*call))
     library.LiteRtStopProfiler(profiler)
-    text = ctypes.c_char_p()
-    _check(path, "summary", library.LiteRtGetProfileSummary(profiler, compiled, ctypes.byref(text)))
+    count = ctypes.c_int()
+    _check(path, "events", library.LiteRtGetNumProfilerEvents(profiler, ctypes.byref(count)))
+    found = (_Event * max(count.value, 1))()
+    _check(path, "events", library.LiteRtGetProfilerEvents(profiler, len(found), found))
     del kept
-    return (text.value or b"").decode(errors="replace")
+    return tuple(
+        Event((one.tag or b"").decode(errors="replace"), one.kind, one.elapsed_us, one.index)
+        for one in found[: count.value]
+    )
 
 
 def _library() -> Any:
@@ -79,7 +123,7 @@ def _library() -> Any:
     for place in (package.submodule_search_locations or []) if package else []:
         for path in sorted(Path(place).glob("libLiteRt.*")):
             library = ctypes.CDLL(str(path))
-            if hasattr(library, "LiteRtGetProfileSummary"):
+            if hasattr(library, "LiteRtGetProfilerEvents"):
                 return library
     raise RuntimeUnavailableError("operator profile: this build of ai-edge-litert has no profiler")
 
@@ -151,12 +195,12 @@ def _check(path: Path, what: str, status: int) -> None:
 
 
 def main() -> None:
-    """Print the summary of one file: the process of its own that `delegation` starts."""
+    """Print the events of one file as JSON: the process of its own that `delegation` starts."""
     import sys
 
     path, threads, runs, warmup = sys.argv[1:5]
-    text = profile_text(Path(path), threads=int(threads), runs=int(runs), warmup=int(warmup))
-    sys.stdout.write(text)
+    events = profile_events(Path(path), threads=int(threads), runs=int(runs), warmup=int(warmup))
+    sys.stdout.write(msgspec.json.encode(events).decode())
 
 
 if __name__ == "__main__":

@@ -13,14 +13,20 @@ class LatencyRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long one operator, or a whole file (`operator` is `model`), takes on one device."""
 
     operator: str
+    """`model`, or what the runtime calls the kernel, such as `Convolution (NHWC, F32) IGEMM`."""
     name: str
+    """The file; for a kernel also its place in the run and the tensor it makes. No two are the same."""
     shapes: tuple[tuple[int, ...], ...]
-    """Of its inputs; empty where the profiler does not tell."""
+    """Of its inputs, weights included, in the file's layout; empty where the kernel's operator in the
+    file is not known."""
     dtype: str
+    """Precision of a file; type of the tensor that a kernel makes, empty where it is not known."""
     runtime: str
     device: str
     threads: int
     samples_ns: tuple[int, ...]
+    """One per run. For a kernel in steps of 1,000: the profiler counts whole microseconds. Kernels that
+    never took one have no row."""
 
 
 class LatencyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,7 +46,7 @@ def latency_table(
 
     Args:
         reports: timings of whole files.
-        delegation: operator profiles by file name; one mean per operator.
+        delegation: operator profiles by file name.
         dtypes: precision by file name; `float32` otherwise.
         shapes: input shapes by file name.
     """
@@ -52,7 +58,11 @@ def latency_table(
         rows.append(LatencyRow("model", report.file, sizes, *common, report.samples_ns))
         profile = delegation.get(report.file)
         rows.extend(
-            LatencyRow(operator.operator, operator.name, (), *common, (operator.mean_ns,))
-            for operator in (profile.operators if profile else ())
+            LatencyRow(
+                one.operator, f"{report.file}:{one.name}", one.shapes, one.dtype, *common[1:],
+                one.samples_ns,
+            )
+            for one in (profile.operators if profile else ())
+            if any(one.samples_ns)
         )
     return LatencyTable(SCHEMA_VERSION, tuple(rows))

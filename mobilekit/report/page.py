@@ -21,13 +21,14 @@ WIDTH, HEIGHT, BINS = 640, 120, 40
 def render(manifest: Manifest, delegation: dict[str, DelegationReport] | None = None) -> str:
     """Return the page of an artifact."""
     parts = [f"<h1>{escape(manifest.name)}</h1>"]
-    if not manifest.trained:
+    if manifest.weights == "seeded":
         parts.append(
             '<p class="banner"><b>UNTRAINED</b>: seeded weights with warmed batch-norm statistics,'
             " of no use but for measuring.</p>"
         )
+    origin = f" ({words.WEIGHTS['factory']})" if manifest.weights == "factory" else ""
     parts.append(
-        f'<p class="quiet">{escape(manifest.source)} · {escape(manifest.created)} · verified on'
+        f'<p class="quiet">{escape(manifest.source)}{origin} · {escape(manifest.created)} · verified on'
         f" {escape(manifest.verified_on)}</p>"
     )
     parts.append(table(tables.export_rows(manifest), tables.EXPORT_COLUMNS))

@@ -4,6 +4,10 @@ import math
 
 NONE = "—"
 
+UNTRAINED = "UNTRAINED: seeded weights, of no use but for measuring"
+WEIGHTS = {"seeded": UNTRAINED, "given": "", "factory": "weights as the factory made them"}
+"""What to say of weights, by `Manifest.weights`."""
+
 
 def size(count: int) -> str:
     """Write bytes.

@@ -75,6 +75,11 @@ class TfliteRunner:
             for detail in self._interpreter._get_ops_details()  # noqa: SLF001  no public form
         )
 
+    def tensors(self) -> dict[int, TensorSpec]:
+        """Describe each tensor, by its index."""
+        details = self._interpreter.get_tensor_details()
+        return {detail["index"]: spec_of(detail["name"], detail) for detail in details}
+
     def constants(self) -> list[tuple[str, int, int]]:
         """List the element type, number of elements and bytes of each stored tensor."""
         import numpy as np

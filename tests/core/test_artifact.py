@@ -22,7 +22,7 @@ def manifest(**changes: object) -> Manifest:
         schema_version=artifact.SCHEMA_VERSION,
         name="m",
         source="file.py:build",
-        trained=False,
+        weights="seeded",
         created="2026-01-01T00:00:00Z",
         inputs=(spec,),
         outputs=(spec,),

@@ -239,7 +239,23 @@ def test_other_inputs_get_seeded_noise_of_their_type() -> None:
     other, _ = batches(two, specs, pixel_range="0-255", seed=6)
     np.testing.assert_array_equal(first["state"], again["state"])
     assert not np.array_equal(first["state"], other["state"])
-    assert (first["count"] == 0).all()
+
+
+def test_integers_and_booleans_are_not_all_zeros() -> None:
+    specs = (
+        TensorSpec("count", (64,), "int64"),
+        TensorSpec("small", (64,), "int8"),
+        TensorSpec("byte", (64,), "uint8"),
+        TensorSpec("flag", (64,), "bool"),
+    )
+    (wide,) = noise(specs, 1, 3, pixel_range="0-1")
+    for name in ("count", "small", "byte"):
+        assert set(wide[name].tolist()) == set(range(8)), name
+    assert set(wide["flag"].tolist()) == {False, True}
+    (narrow,) = noise(specs, 1, 3, pixel_range="0-1", integers=2)
+    assert set(narrow["count"].tolist()) == {0, 1}
+    (zeros,) = noise(specs, 1, 3, pixel_range="0-1", integers=1)
+    assert not any(values.any() for values in zeros.values())
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def test_an_artifact_whose_file_was_changed(command, spine: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
-    [("schema_version", 99, "newer"), ("files", 3, "files"), ("trained", "yes", "trained")],
+    [("schema_version", 99, "newer"), ("files", 3, "files"), ("weights", "good", "good")],
 )
 def test_a_manifest_edited_by_hand(key, value, words, command, spine: Path, tmp_path: Path):
     folder = tmp_path / "artifact"

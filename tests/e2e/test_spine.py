@@ -31,7 +31,7 @@ def test_the_artifact_is_whole_and_every_file_passes(spine: Path):
     assert timed["model.tflite"]
     assert timed["model.onnx"]
     assert manifest.normalization == artifact.Normalization((0.5,), (0.25,), 1 / 255)
-    assert not manifest.trained
+    assert manifest.weights == "factory"
     assert list(spine.parent.glob(".*")) == []
 
 

@@ -51,7 +51,7 @@ def assert_faithful(out: Path, manifest: artifact.Manifest) -> None:
     assert not manifest.failures
     program = programs.load(out / artifact.PROGRAM)
     images = samples.choose_images(None, 2, 0)
-    groups = samples.sample_inputs(program.inputs, images, manifest.normalization, 0)
+    groups = samples.sample_inputs(program, images, manifest.normalization, 0)
     own = {
         (precision, group.name): own_error(program, group.inputs, precision)
         for precision in {file.target.precision for file in manifest.files}

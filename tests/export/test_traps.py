@@ -12,7 +12,7 @@ from torch.nn import functional
 from mobilekit.core.errors import ExportError
 from mobilekit.core.targets import CoremlTarget, OnnxTarget, Target, TfliteTarget, format_of
 from mobilekit.core.tensors import TensorSpec
-from mobilekit.export.preflight import find_traps, rules
+from mobilekit.export.preflight import CHECKS, find_traps, rules
 from mobilekit.export.program import trace
 from mobilekit.export.traps import TRAPS
 
@@ -159,6 +159,37 @@ def test_what_has_no_exact_form_is_refused_in_one_line_with_its_place(
     assert "\n" not in line
 
 
+BEYOND = 3_000_000_000
+NARROWED: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "written": lambda k: (k * BEYOND).float() / 1e9,
+    "stored": lambda k: (k + torch.tensor([[BEYOND, 1]])).float() / 1e9,
+}
+
+
+@pytest.mark.parametrize("target", [COREML, TFLITE, OnnxTarget()])
+@pytest.mark.parametrize("name", NARROWED)
+def test_an_int64_constant_beyond_int32_is_refused_where_it_is_narrowed(
+    name: str, target: Target, apply: Any, roundtrip: Any, float32_bar: float
+) -> None:
+    net, specs = apply(NARROWED[name]), (TensorSpec("k", (1, 2), "int64"),)
+    if isinstance(target, OnnxTarget):
+        assert roundtrip(net, specs, target).relative_l2 <= float32_bar
+        return
+    assert roundtrip(net, specs, target, guarded=False).relative_l2 > 0.1
+    with pytest.raises(
+        ExportError, match=r"int64-constant: .*conftest\.py:\d+\) holds .*3000000000"
+    ):
+        roundtrip(net, specs, target)
+
+
+def test_large_numbers_that_are_no_int64_values_are_left_alone(apply: Any) -> None:
+    nets = (lambda x: x * BEYOND, lambda x: x[:, 1:], lambda x: x.clamp(max=1e12))
+    for function in nets:
+        program = trace(apply(function), (PLAIN,))
+        assert find_traps(program, TFLITE) == ()
+        assert find_traps(program, COREML) == ()
+
+
 def test_a_sort_converts_bare_to_a_file_that_the_interpreter_cannot_load(
     apply: Any, roundtrip: Any
 ) -> None:
@@ -184,6 +215,7 @@ def test_detection_post_processing_is_refused_with_the_way_out(
 def test_every_rule_is_in_the_table_and_every_rewritten_trap_has_a_rule() -> None:
     known = {trap.name: trap for trap in TRAPS}
     ruled = {rule.trap for group in rules().values() for rule in group}
+    ruled |= {check.trap for check in CHECKS}
     assert ruled <= set(known)
     elsewhere = {"alias"}  # removed after decomposition, by the converter's own module
     for trap in TRAPS:

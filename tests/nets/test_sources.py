@@ -11,6 +11,7 @@ from torch import nn
 
 from mobilekit.core.errors import ArtifactError, MobilekitError, ModelError
 from mobilekit.core.tensors import TensorSpec, parse_input
+from mobilekit.nets import sources
 from mobilekit.nets.catalog import CAMERA, FACE_LABELS, MobileHourglassConfig
 from mobilekit.nets.sources import Source, check_finite, check_inputs, load_config, load_source
 
@@ -31,7 +32,7 @@ def test_a_shipped_net_brings_all_that_the_phone_needs() -> None:
     assert source.labels == FACE_LABELS
     assert len(source.colours) == 10
     assert source.state == {"logits": "previous_mask"}
-    assert not source.trained
+    assert source.weights == "seeded"
     assert not source.module.training
     assert source.name == "mobile-hourglass-video"
 
@@ -176,14 +177,40 @@ def test_buffers_that_are_not_finite_are_named() -> None:
         check_finite("x", norm)
 
 
-def test_weights_make_it_trained(tmp_path: Path, factory: Path) -> None:
+def test_given_weights_are_called_given(tmp_path: Path, factory: Path) -> None:
     state = {"conv.weight": torch.ones(4, 3, 3, 3), "conv.bias": torch.zeros(4)}
     save_file(state, tmp_path / "w.safetensors")
     source = load(f"{factory}:build", inputs=(SMALL,), weights=tmp_path / "w.safetensors")
-    assert source.trained
+    assert source.weights == "given"
     with torch.no_grad():
         output = source.module(torch.ones(SMALL.shape))["features"]
     assert torch.equal(output, torch.full((1, 4, 30, 30), 27.0))
+
+
+def test_only_weights_that_were_drawn_here_are_called_seeded(
+    factory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A factory may load what it likes: nobody can know that its weights are untrained."""
+    assert load("lenet-caffe").weights == "seeded"
+    assert load(f"{factory}:build", inputs=(SMALL,)).weights == "factory"
+    plain = {"reference": "torchvision:squeezenet1_1", "inputs": (SMALL,)}
+    assert load(**plain).weights == "seeded"
+    assert load(**plain, arguments={"weights": "None"}).weights == "seeded"
+    monkeypatch.setattr(sources, "_torchvision", lambda *_: nn.Conv2d(3, 4, 3))
+    assert load(**plain, arguments={"weights": "DEFAULT"}).weights == "factory"
+
+
+def test_indices_are_drawn_inside_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "table.py"
+    path.write_text(
+        "from torch import nn\n"
+        "def build(rows=3):\n"
+        "    return nn.Sequential(nn.Embedding(rows, 4), nn.BatchNorm1d(4))\n"
+    )
+    indices = (TensorSpec("k", (16,), "int64"),)
+    for rows, bound in ((3, 2), (9, 8), (1, 1)):
+        source = load(f"{path}:build", inputs=indices, arguments={"rows": str(rows)})
+        assert check_inputs(source) == bound
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -201,7 +228,7 @@ def test_a_program_is_taken_as_it_is(tmp_path: Path) -> None:
     source = load(str(tmp_path / "net.pt2"))
     assert [spec.shape for spec in source.inputs] == [(1, 3, 40, 40)]
     assert source.inputs[0].layout == "NCHW"
-    assert source.trained
+    assert source.weights == "given"
     with torch.no_grad():
         found = source.module(image)
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=0, atol=0)

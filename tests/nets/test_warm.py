@@ -109,6 +109,15 @@ def test_examples_have_the_stated_shapes_and_types() -> None:
     assert int(values[1].abs().sum()) == 0
 
 
+def test_integers_reach_their_bound_and_stay_below_it() -> None:
+    specs = (TensorSpec("k", (1,), "int64"), TensorSpec("flag", (5,), "bool"))
+    for bound in (8, 4, 2, 1):
+        number, flag = example_inputs(specs, 0, batch=3, integers=bound)
+        assert int(number.max()) == bound - 1
+        assert int(number.min()) >= 0
+        assert bool(flag.any()) == (bound > 1)
+
+
 def test_seeded_leaves_the_global_generator() -> None:
     before = torch.get_rng_state()
     with seeded(3):

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 
 import msgspec
 
-from mobilekit.core.artifact import Failure, Manifest, ModelFile
+from mobilekit.core.artifact import Failure, Manifest, ModelFile, WeightsOrigin
 from mobilekit.core.reports import (
     CostReport,
     DelegationReport,
@@ -39,7 +39,7 @@ class Balanced(HTMLParser):
         assert self.stack.pop() == tag
 
 
-def manifest(*, trained: bool = False, name: str = "net") -> Manifest:
+def manifest(*, weights: WeightsOrigin = "seeded", name: str = "net") -> Manifest:
     exact = OutputParity("logits", 10, 4.0, 0.0, 4.0, 4.0, 0.0, 1.0, 0, decided=8, agreed=8)
     rough = OutputParity("logits", 10, 4.0, 4e-6, 4.0, 4.0, 1e-3, 1.0, 0, decided=8, agreed=7)
     sets = tuple(
@@ -64,7 +64,7 @@ def manifest(*, trained: bool = False, name: str = "net") -> Manifest:
         {"sort": 2},
     )
     return Manifest(
-        1, name, "x.py:f", trained, "2026-01-01T00:00:00+00:00", spec, spec, cost, (file,), "", {}, "photographs",
+        1, name, "x.py:f", weights, "2026-01-01T00:00:00+00:00", spec, spec, cost, (file,), "", {}, "photographs",
         failures=(Failure(CoremlTarget(), "coreml: operator <sort> lacks"),),
     )  # fmt: skip
 
@@ -85,7 +85,10 @@ def test_the_page_is_balanced_and_everything_is_escaped():
 
 def test_untrained_weights_are_labelled_and_trained_ones_are_not():
     assert "UNTRAINED" in page.render(manifest())
-    assert "UNTRAINED" not in page.render(manifest(trained=True))
+    assert "UNTRAINED" not in page.render(manifest(weights="given"))
+    made = page.render(manifest(weights="factory"))
+    assert "UNTRAINED" not in made
+    assert "weights as the factory made them" in made
 
 
 def test_the_histogram_shows_every_run():

@@ -7,6 +7,7 @@ all is said, tied atoms form *channels*, and each is free or pinned.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ class Atoms:
 
     def owner(self, atoms: Tensor) -> Axis | None:
         """Return the parameter's dimension whose atoms these are, all of them and in order."""
-        first = int(atoms[0])
+        first = int(atoms[0]) if atoms.numel() else -1
         axis = self._owners.get(first)
         if axis is None or not torch.equal(atoms, self.of_axis(axis, self._sizes[axis])):
             return None
@@ -105,6 +106,13 @@ class Channels:
     """Channel of each atom, shape `[atoms]`."""
     pins: dict[int, list[str]]
     """Why a channel must stay, for those that must."""
+
+    @cached_property
+    def pinned(self) -> Tensor:
+        """Whether each channel must stay, shape `[channels]`."""
+        mask = torch.zeros(self.count, dtype=torch.bool)
+        mask[list(self.pins)] = True
+        return mask
 
     def of(self, atoms: Tensor) -> Tensor:
         """Return the channels of atoms, in the same shape."""

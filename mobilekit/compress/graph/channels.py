@@ -1,5 +1,6 @@
 """The channel graph of a network: which channels there are, what makes, reads and ties them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from mobilekit.compress.graph.labels import Component, pattern
 from mobilekit.compress.graph.record import Call, Record, Value, record
 from mobilekit.compress.graph.rules import follow
 from mobilekit.compress.graph.tracing import Reading, Tracing
+from mobilekit.core.errors import ModelError
 
 OUTPUT = "an output of the network"
 
@@ -49,7 +51,7 @@ class ChannelGraph:
     ) -> None:
         self.record: Record = record(network, inputs)
         self._tracing = Tracing(self.record)
-        self._yielded: set[int] = set()
+        self._yielded: Counter[int] = Counter()
         follow(self._tracing)
         if not allow_head:
             for value in self.record.outputs:
@@ -57,34 +59,57 @@ class ChannelGraph:
         self._resolve()
 
     def yield_to(self, number: int) -> None:
-        """Give in to numbers that the code has for a call, and resolve again.
+        """Give in to numbers that the code has for a call, and for all of the same line; resolve again.
 
         Equal pieces of a tensor stay equal: their channels are tied, piece by piece. Elsewhere every
-        channel that passes through the call stays.
+        channel that passes through the call stays; if that does not help, since the number comes from
+        another tensor's shape, all that pass through its module, and then through the module around it.
+
+        Raises:
+            ModelError: all that has been tried.
         """
         call = self.record.calls[number]
-        shapes = {self.record.shape(value) for value in call.outputs}
-        pieces = call.name in {"split", "chunk", "split_with_sizes"} and len(shapes) == 1
-        if pieces and number not in self._yielded:
-            self._yielded.add(number)
-            self._tie_pieces(call)
-            return
-        place = call.source or call.module
-        self.pin_call(number, f"its size is a number in the code ({call.name} at {place})")
+        place = f"{call.name} at {call.source or call.module}"
+        alike = [
+            n
+            for n, one in enumerate(self.record.calls)
+            if n == number or (call.source and (one.name, one.source) == (call.name, call.source))
+        ]
+        why = f"its size is a number in the code ({place})"
+        level = self._yielded[number]
+        self._yielded.update(alike)
+        if level == 0 and self._equal_pieces(call):
+            self._tie_pieces([self.record.calls[n] for n in alike])
+        elif level <= 1:
+            self._pin_calls(alike, why)
+        else:
+            path = call.module.split(".")
+            if level - 2 > len(path):
+                raise ModelError(
+                    f"{place}: the code has numbers of its own that no pruning can follow"
+                )
+            prefix = ".".join(path[: len(path) + 2 - level])
+            inside = [n for n, one in enumerate(self.record.calls) if _within(one.module, prefix)]
+            self._pin_calls(inside, why)
 
-    def _tie_pieces(self, call: Call) -> None:
-        first, *others = (self._tracing.labels(value).components for value in call.outputs)
-        for other in others:
-            for one, two in zip(first, other, strict=True):
-                self._tracing.atoms.tie(one, two)
+    def _equal_pieces(self, call: Call) -> bool:
+        shapes = {self.record.shape(value) for value in call.outputs}
+        return call.name in {"split", "chunk", "split_with_sizes"} and len(shapes) == 1
+
+    def _tie_pieces(self, calls: Sequence[Call]) -> None:
+        for call in filter(self._equal_pieces, calls):
+            first, *others = (self._tracing.labels(value).components for value in call.outputs)
+            for other in others:
+                for one, two in zip(first, other, strict=True):
+                    self._tracing.atoms.tie(one, two)
         self._resolve()
 
-    def pin_call(self, number: int, why: str) -> None:
-        """Let every channel that passes through a call stay, and resolve again."""
-        call = self.record.calls[number]
-        for value in (*call.inputs, *call.outputs):
-            if not self._tracing.is_weight(value):
-                self._tracing.pin(self._tracing.labels(value).components, why)
+    def _pin_calls(self, numbers: Sequence[int], why: str) -> None:
+        for number in numbers:
+            call = self.record.calls[number]
+            for value in (*call.inputs, *call.outputs):
+                if not self._tracing.is_weight(value):
+                    self._tracing.pin(self._tracing.labels(value).components, why)
         self._resolve()
 
     def pin_parameter(self, name: str, why: str) -> None:
@@ -180,13 +205,7 @@ class ChannelGraph:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """All groups, in the order of the run."""
-        makers: dict[int, list[Axis]] = {}
-        for axis in self.writers:
-            for channel in dict.fromkeys(self.channels_of(axis).tolist()):
-                makers.setdefault(channel, []).append(axis)
-        members: dict[tuple[Axis, ...], list[int]] = {}
-        for channel, axes in makers.items():
-            members.setdefault(tuple(axes), []).append(channel)
+        members = self._members()
         inexact: dict[int, list[str]] = {}
         for atoms, why in self._tracing.inexact:
             for channel in set(self.channels.of(atoms.reshape(-1)).tolist()):
@@ -204,6 +223,24 @@ class ChannelGraph:
             for axes, numbers in self._split_pinned(members)
         )
 
+    def _members(self) -> dict[tuple[Axis, ...], list[int]]:
+        """Return the channels of each set of makers, in the order of the run."""
+        sets = torch.zeros(self.channels.count, dtype=torch.long)
+        makers: list[tuple[Axis, ...]] = [()]
+        order: list[Tensor] = []
+        for axis in self.writers:
+            channels = _distinct(self.channels_of(axis))
+            order.append(channels)
+            known: dict[int, int] = {}
+            for old in sorted(set(sets[channels].tolist())):
+                known[old] = len(makers)
+                makers.append((*makers[old], axis))
+            sets[channels] = torch.tensor([known[one] for one in sets[channels].tolist()])
+        members: dict[tuple[Axis, ...], list[int]] = {}
+        for channel in dict.fromkeys(torch.cat(order).tolist() if order else []):
+            members.setdefault(makers[int(sets[channel])], []).append(channel)
+        return members
+
     def _split_pinned(
         self, members: dict[tuple[Axis, ...], list[int]]
     ) -> list[tuple[tuple[Axis, ...], list[int]]]:
@@ -214,6 +251,14 @@ class ChannelGraph:
             pinned = [number for number in numbers if number in self.channels.pins]
             found += [(axes, part) for part in (free, pinned) if part]
         return found
+
+
+def _within(module: str, prefix: str) -> bool:
+    return not prefix or module == prefix or module.startswith(f"{prefix}.")
+
+
+def _distinct(channels: Tensor) -> Tensor:
+    return torch.tensor(list(dict.fromkeys(channels.tolist())))
 
 
 def _is_box(component: Component) -> bool:

@@ -25,8 +25,9 @@ def dead_channels(graph: ChannelGraph, network: nn.Module, epsilon: float = 0.0)
     largest = torch.full((graph.channels.count,), -1.0, dtype=torch.float64)
     for axis in graph.writers:
         if axis.parameter in state:
-            weight = state[axis.parameter].detach().double().cpu().movedim(axis.dimension, 0)
-            sizes = weight.abs().reshape(len(weight), -1).amax(1)
+            weight = state[axis.parameter].detach().movedim(axis.dimension, 0)
+            rows = weight.reshape(len(weight), -1)
+            sizes = torch.linalg.vector_norm(rows, torch.inf, 1).double().cpu()
             largest.scatter_reduce_(0, graph.channels_of(axis), sizes, "amax")
     return (largest >= 0) & (largest <= epsilon)
 

@@ -27,13 +27,12 @@ def coverage(graph: ChannelGraph, network: nn.Module, removed: Tensor | None = N
 def _row(graph: ChannelGraph, axis: Axis, gone: Tensor, group: str) -> LayerCoverage:
     channels = graph.channels_of(axis)
     before, after = len(channels), int((~gone[channels]).sum())
-    pinned = {int(channel) for channel in channels if int(channel) in graph.channels.pins}
     state: LayerState = "whole"
     reason = ""
     if after < before:
         state = "pruned"
-    elif len(pinned) == before:
-        reason = "; ".join(graph.channels.reasons(sorted(pinned)))
+    elif bool(graph.channels.pinned[channels].all()):
+        reason = "; ".join(graph.channels.reasons(dict.fromkeys(channels.tolist())))
         state = "unsupported" if reason.startswith("no rule for") else "pinned"
     name = axis.parameter.rpartition(".")[0] or axis.parameter
     return LayerCoverage(name, before, after, state, reason, group)

@@ -31,7 +31,7 @@ class Removal:
     carriers: Tensor
     """Whether each channel stays to carry the constants of others, shape `[channels]`."""
     network: nn.Module
-    """A copy whose biases and carriers hold the constants."""
+    """A copy whose biases and carriers hold the constants; the given one where there were none."""
     biases: dict[str, Axis]
     """Biases that the copy has got, each with the dimension of the weight that it belongs to."""
 
@@ -68,8 +68,10 @@ def absorb(
         samples: inputs on which the constants are measured, two or more.
         keep: channels that stay anyway (rounding), shape `[channels]`.
     """
-    readers = _readers(graph, network, samples)
     removed = wanted & ~_unfit(graph)
+    if not bool(removed.any()):
+        return Removal(removed, torch.zeros_like(removed), network, {})
+    readers = _readers(graph, network, samples)
     for reader in readers:
         varying = reader.channels[reader.constant.isnan()]
         removed[varying] = False
@@ -86,14 +88,13 @@ def absorb(
     with torch.no_grad():
         for reader in readers:
             if (reader.name, reader.dimension) not in done:
-                biases.update(_move(reader, changed, removed))
+                biases.update(_move(reader, changed, removed, carriers))
                 done.add((reader.name, reader.dimension))
     return Removal(removed, carriers, changed, biases)
 
 
 def _unfit(graph: ChannelGraph) -> Tensor:
-    unfit = torch.zeros(graph.channels.count, dtype=torch.bool)
-    unfit[list(graph.channels.pins)] = True
+    unfit = graph.channels.pinned.clone()
     unfit[graph.inexact_channels] = True
     return unfit
 
@@ -146,26 +147,37 @@ def _drop_unequal(readers: list[_Reader], removed: Tensor) -> None:
 
 def _choose_carrier(reader: _Reader, removed: Tensor, carriers: Tensor) -> None:
     """Keep one dead channel whose constant can stand for all that this weight reads, in every group."""
-    going = removed[reader.channels]  # [groups, n]
-    sizes = torch.where(going, reader.constant.abs(), torch.zeros(()).double())
-    need = sizes.amax(1, keepdim=True)  # [groups, 1]
-    if not bool((need > 0).any()):
+    share, needed = _share(reader, removed)
+    if not bool(needed.any()):
         return
-    every = torch.where(reader.constant.isnan(), torch.zeros(()).double(), reader.constant.abs())
-    share = torch.where(need > 0, every / need.clamp_min(1e-300), torch.inf).amin(0)  # [n]
-    ready = carriers[reader.channels[0]] & (share >= WEAK)
-    if bool(ready.any()):
+    if bool((carriers[reader.channels].all(0) & (share >= WEAK)).any()):
         return
-    candidates = torch.where(going.all(0), share, torch.zeros(()).double())
+    candidates = torch.where(removed[reader.channels].all(0), share, torch.zeros(()).double())
     best = int(candidates.argmax())
     if float(candidates[best]) < WEAK:
-        removed[reader.channels[sizes > 0]] = False
+        removed[reader.channels[needed]] = False
         return
     channel = reader.channels[:, best]
     removed[channel], carriers[channel] = False, True
 
 
-def _move(reader: _Reader, network: nn.Module, removed: Tensor) -> dict[str, Axis]:
+def _share(reader: _Reader, removed: Tensor) -> tuple[Tensor, Tensor]:
+    """Compare the constant at each place with the largest one that goes, group by group.
+
+    Returns:
+        The least of these shares over the groups where something goes, shape `[n]`; and where a constant
+        other than 0 goes, shape `[groups, n]`.
+    """
+    nothing = torch.zeros(()).double()
+    sizes = torch.where(reader.constant.isnan(), nothing, reader.constant.abs())
+    going = torch.where(removed[reader.channels], sizes, nothing)
+    need = going.amax(1, keepdim=True)
+    return torch.where(need > 0, sizes / need.clamp_min(1e-300), torch.inf).amin(0), going > 0
+
+
+def _move(
+    reader: _Reader, network: nn.Module, removed: Tensor, carriers: Tensor
+) -> dict[str, Axis]:
     """Add what the removed channels gave to the bias or to the carrier's kernel; return new biases."""
     going = removed[reader.channels] & (reader.constant != 0)
     if not bool(going.any()):
@@ -176,8 +188,8 @@ def _move(reader: _Reader, network: nn.Module, removed: Tensor) -> dict[str, Axi
     if reader.bias is not None:
         return _to_bias(reader, network, kernels, given)
     every = torch.where(reader.constant.isnan(), torch.zeros(()).double(), reader.constant)
-    staying = ~removed[reader.channels].any(0) & _dead_here(reader)
-    share = torch.where(staying, every.abs(), torch.zeros(()).double()).amin(0)
+    staying = carriers[reader.channels].all(0)
+    share = torch.where(staying, _share(reader, removed)[0], -torch.ones(()).double())
     carrier = int(share.argmax())
     factors = torch.where(every[:, carrier, None] != 0, given / every[:, carrier, None], 0.0)
     if reader.transposed:
@@ -190,10 +202,6 @@ def _move(reader: _Reader, network: nn.Module, removed: Tensor) -> dict[str, Axi
         result = blocks.reshape(kernels.shape)
     weight.copy_(result.movedim(0, reader.dimension).to(weight))
     return {}
-
-
-def _dead_here(reader: _Reader) -> Tensor:
-    return ~reader.constant.isnan().any(0)
 
 
 def _to_bias(

@@ -6,6 +6,7 @@ all the same here. What depends on the values of a tensor cannot be recorded, an
 """
 
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -26,10 +27,12 @@ from torch._subclasses.fake_tensor import (
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mobilekit.compress.graph import shapes
 from mobilekit.core.errors import ModelError
 
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _HERE = __file__
+_DEVICE = torch.ops.prim.device.default
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,33 @@ class Call:
         """
         if name in self.kwargs:
             return self.kwargs[name]
-        for position, parameter in enumerate(self.operator._schema.arguments):  # noqa: SLF001
-            if parameter.name == name:
-                return self.args[position] if position < len(self.args) else parameter.default_value
-        raise KeyError(name)
+        position, default = _places(self.operator)[name]
+        return self.args[position] if position < len(self.args) else default
 
     @property
     def inputs(self) -> tuple[Value, ...]:
         """Every tensor among the arguments, in order."""
-        leaves = pytree.tree_leaves((self.args, self.kwargs))
-        return tuple(leaf for leaf in leaves if isinstance(leaf, Value))
+        found: list[Value] = []
+        _mapped((self.args, self.kwargs), Value, found.append)
+        return tuple(found)
+
+
+@functools.cache
+def _places(operator: Any) -> dict[str, tuple[int, Any]]:
+    """Return the position and the default of each argument of an operator, by name."""
+    listed = enumerate(operator._schema.arguments)  # noqa: SLF001
+    return {one.name: (place, one.default_value) for place, one in listed}
+
+
+def _mapped(arguments: Any, kind: type, function: Callable[[Any], Any]) -> Any:
+    """Replace every value of a type in the nested lists, tuples and dictionaries of a call."""
+    if isinstance(arguments, kind):
+        return function(arguments)
+    if isinstance(arguments, (list, tuple)):
+        return type(arguments)([_mapped(one, kind, function) for one in arguments])
+    if isinstance(arguments, dict):
+        return {key: _mapped(one, kind, function) for key, one in arguments.items()}
+    return arguments
 
 
 @dataclass
@@ -243,15 +263,24 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         del types
         kwargs = kwargs or {}
+        if func is _DEVICE:
+            return func(*args)
         self._last = (self._stack[-1] if self._stack else "", _line())
-        before = pytree.tree_map_only(Tensor, self._value, (args, kwargs))
+        before = _mapped((args, kwargs), Tensor, self._value)
         if self._watch is not None:
-            for value, tensor in zip(_values(before), _tensors((args, kwargs)), strict=True):
+            values: list[Value] = []
+            tensors: list[Tensor] = []
+            _mapped(before, Value, values.append)
+            _mapped((args, kwargs), Tensor, tensors.append)
+            for value, tensor in zip(values, tensors, strict=True):
                 self._watch(len(self._record.calls), value, tensor)
-        result = func(*args, **kwargs)
-        tensors = _tensors(result)
-        if tensors:
-            outputs = tuple(self._new(tensor) for tensor in tensors)
+        result = shapes.made(func, args, kwargs) if self._watch is None else None
+        if result is None:
+            result = func(*args, **kwargs)
+        made: list[Tensor] = []
+        _mapped(result, Tensor, made.append)
+        if made:
+            outputs = tuple(self._new(tensor) for tensor in made)
             module, source = self._last
             self._record.calls.append(Call(func, before[0], before[1], outputs, module, source))
         return result
@@ -271,10 +300,6 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
-def _values(arguments: Any) -> list[Value]:
-    return [leaf for leaf in pytree.tree_leaves(arguments) if isinstance(leaf, Value)]
-
-
 def _tensors(result: Any) -> list[Tensor]:
     """Flatten outputs of any structure, also of classes that only have fields."""
     found = []
@@ -292,6 +317,6 @@ def _line() -> str:
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(_TORCH) and file != _HERE and not file.startswith("<"):
-            return f"{Path(file).name}:{frame.f_lineno}"
+            return f"{os.path.basename(file)}:{frame.f_lineno}"  # noqa: PTH119  per call
         frame = frame.f_back
     return ""

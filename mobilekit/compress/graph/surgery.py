@@ -74,13 +74,13 @@ def misfit(
 
     Each call must be the same operator, give the shape that remains, and take the same numbers.
     """
-    calls = graph.record.calls
     found = record(smaller, inputs, partial=True)
-    for number, call in enumerate(calls):
-        if number >= len(found.calls):
-            return number
-        other = found.calls[number]
-        if call.operator != other.operator:
+    others = (call for call in found.calls if call.name not in _COPIES)
+    for number, call in enumerate(graph.record.calls):
+        if call.name in _COPIES:
+            continue
+        other = next(others, None)
+        if other is None or _VIEWS.get(call.name, call.name) != _VIEWS.get(other.name, other.name):
             return number
         for value, made in zip(call.outputs, other.outputs, strict=True):
             left = tuple(int(mask.sum()) for mask in graph.survivors(value, removed))
@@ -89,6 +89,11 @@ def misfit(
         if not _same_numbers(graph, call, other, removed):
             return number
     return None
+
+
+_COPIES = {"clone", "contiguous"}
+"""Whether a tensor has to be copied depends on its sizes; the values do not."""
+_VIEWS = {"_unsafe_view": "view", "_reshape_alias": "view", "reshape": "view"}
 
 
 def _indexed(tensor: Tensor, kept: Mapping[int, Tensor]) -> Tensor:

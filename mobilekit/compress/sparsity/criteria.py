@@ -58,9 +58,9 @@ def _of_axis(
     graph: ChannelGraph, network: nn.Module, group: Group, axis: Axis, power: int
 ) -> Tensor:
     """Return a norm per channel over all indices of the dimension that belong to it, shape `[n]`."""
-    weight = network.get_parameter(axis.parameter).detach().double().cpu()
+    weight = network.get_parameter(axis.parameter).detach()
     rows = weight.movedim(axis.dimension, 0).reshape(weight.shape[axis.dimension], -1)
-    energy = rows.abs().pow(power).sum(1)
+    energy = torch.linalg.vector_norm(rows.float(), power, 1).double().cpu().pow(power)
     total = torch.zeros(graph.channels.count, dtype=torch.float64)
     total.scatter_add_(0, graph.channels_of(axis), energy)
     return total[group.channels].pow(1 / power)

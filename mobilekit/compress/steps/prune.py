@@ -159,7 +159,7 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if pruned.comparable:
             samples, two = resolutions(network, context.inputs, context.seed)
             samples += [list(sample) for sample in context.calibration]
-            error = residual(pruned.reference, pruned.network, samples)
+            error = residual(pruned.reference(), pruned.network, samples)
             if not two:
                 notes.append("checked at one resolution: the network takes no other")
             allowed = TOLERANCE * _coarseness(network)

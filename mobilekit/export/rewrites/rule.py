@@ -31,6 +31,15 @@ class Rule:
     build: Callable[[dict[str, Operand]], nn.Module | None]
 
 
+@dataclass(frozen=True)
+class Check:
+    """Look at every node of files of `formats`; `check` may raise `Refused`."""
+
+    trap: str
+    formats: frozenset[str]
+    check: Callable[[fx.Node], None]
+
+
 def arguments_of(node: fx.Node) -> dict[str, Operand]:
     """Return a call's arguments by the names of the operator's schema; nodes become their values.
 

@@ -94,7 +94,7 @@ def _read(
     """Note which weight reads which channels; two activations that meet are inexact to cut."""
     for (weight, at, _), (value, dimension, atoms) in ((right, left), (left, right)):
         axis = t.axis(weight, at)
-        if axis is not None and not t.is_weight(value) and atoms is not None:
+        if axis is not None and atoms is not None:
             name = t.record.name(bias) if bias is not None else None
             t.readings.append(Reading(t.number, value, dimension, axis, name))
             return
