@@ -4,7 +4,12 @@ import os
 import sys
 import traceback
 
-from mobilekit.core.errors import MobilekitError
+from mobilekit.core.errors import (
+    TOO_LITTLE_MEMORY,
+    MachineError,
+    MobilekitError,
+    is_allocation_failure,
+)
 
 
 def main() -> None:
@@ -37,6 +42,8 @@ def execute(arguments: list[str]) -> int:
     except MobilekitError as error:
         if debug:
             traceback.print_exc()
+        if is_allocation_failure(error):
+            return _fail(TOO_LITTLE_MEMORY, MachineError.exit_code)
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
         return _fail(_words(error), 2)
@@ -48,6 +55,8 @@ def execute(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  the last door: one line for people, all with --debug
         if debug:
             traceback.print_exc()
+        if is_allocation_failure(error):
+            return _fail(TOO_LITTLE_MEMORY, MachineError.exit_code)
         kind = type(error).__name__
         message = " ".join(str(error).split())[:400]
         return _fail(f"{kind}: {message} (unexpected; run again with --debug and report it)", 3)

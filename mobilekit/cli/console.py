@@ -54,8 +54,15 @@ def warn(text: str) -> None:
 
 
 def set_up_logging(*, debug: bool) -> None:
-    """Send the library's log to stderr: warnings, or everything with `--debug`."""
+    """Send the library's log to stderr: warnings, or everything with `--debug`.
+
+    What other packages warn of (Python's `warnings`) is for developers, and shown with `--debug` only.
+    """
     import logging
+    import warnings
+
+    if not debug:
+        warnings.simplefilter("ignore")
 
     logger = logging.getLogger("mobilekit")
     logger.handlers[:] = [logging.StreamHandler(sys.stderr)]

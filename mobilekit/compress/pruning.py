@@ -26,6 +26,21 @@ Choice = Callable[[ChannelGraph], Tensor]
 
 
 @dataclass(frozen=True)
+class Options:
+    """Limits of a pruning."""
+
+    epsilon: float = 0.0
+    """Largest |w| of a dead filter."""
+    round_to: int = 1
+    """The channels that stay are a multiple of this, where there are as many."""
+    allow_head: bool = False
+    """Let outputs of the network lose channels."""
+    check: bool = True
+    """Run the smaller network on fake tensors, call by call, and give in to numbers that stand in its code;
+    without it, such a network comes out broken."""
+
+
+@dataclass(frozen=True)
 class Pruned:
     """A smaller network, and how it came about."""
 
@@ -49,10 +64,7 @@ def prune(
     network: nn.Module,
     inputs: Sequence[Tensor],
     choice: Choice | None = None,
-    *,
-    epsilon: float = 0.0,
-    round_to: int = 1,
-    allow_head: bool = False,
+    options: Options | None = None,
 ) -> Pruned:
     """Remove channels from a network; the given one is left as found.
 
@@ -60,20 +72,19 @@ def prune(
         network: any module that can be traced.
         inputs: examples of its positional inputs, such as `[1, 3, 224, 224]`.
         choice: of what goes; None for what is dead, exactly.
-        epsilon: largest |w| of a dead filter.
-        round_to: the channels that stay are a multiple of this, where there are as many.
-        allow_head: let outputs of the network lose channels.
+        options: limits; none by default.
 
     Raises:
         ModelError: weights that are not finite, or a network that cannot be traced.
         NoEffectError: nothing can go.
     """
+    options = options or Options()
     check_finite(network)
-    graph = ChannelGraph(network, inputs, allow_head=allow_head)
+    graph = ChannelGraph(network, inputs, allow_head=options.allow_head)
     for _ in range(len(graph.record.calls) + 1):
-        dead = dead_channels(graph, network, epsilon)
+        dead = dead_channels(graph, network, options.epsilon)
         wanted = (choice(graph) if choice else dead) & _made_by_layers(graph)
-        keep = rounded(graph, wanted, round_to)
+        keep = rounded(graph, wanted, options.round_to)
         made = absorb(graph, network, wanted & dead, noise(inputs), keep)
         removed = made.removed
         if choice:
@@ -83,7 +94,7 @@ def prune(
         if not kept:
             raise NoEffectError(_nothing(graph, wanted))
         smaller = cut(made.network, kept)
-        wrong = misfit(graph, smaller, inputs, removed)
+        wrong = misfit(graph, smaller, inputs, removed) if options.check else None
         if wrong is None:
             break
         graph.yield_to(wrong)

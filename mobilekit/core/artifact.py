@@ -1,5 +1,6 @@
 """The folder that an export leaves: model files, manifest, golden vectors."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -89,15 +90,26 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SHA-256 of all that was known before conversion; the files carry it in their metadata."""
     tools: dict[str, str] = {}
     """Package → version that made the files."""
+    seal: str = ""
+    """SHA-256 of all else in this manifest, so that an edit by hand is found."""
 
 
 NO_COST = CostReport(0, 0, 0, 0, 0, 0, (), {})
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` into an artifact folder."""
-    text = json.dumps(msgspec.to_builtins(manifest), indent=2, allow_nan=False)
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Write `manifest.json` into an artifact folder; return it as it will be read, with its seal."""
+    plain: Manifest = msgspec.convert(msgspec.to_builtins(manifest), Manifest)
+    sealed = msgspec.structs.replace(plain, seal=seal_of(plain))
+    text = json.dumps(msgspec.to_builtins(sealed), indent=2, allow_nan=False)
     files.write_text(folder / MANIFEST, text + "\n")
+    return sealed
+
+
+def seal_of(manifest: Manifest) -> str:
+    """Return the SHA-256 of a manifest without its seal."""
+    bare = msgspec.structs.replace(manifest, seal="")
+    return hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -120,12 +132,16 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as problem:
         raise ArtifactError(f"{path}: cannot be read ({problem.strerror})") from problem
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        newer = version > SCHEMA_VERSION
         raise ArtifactError(
-            f"{path}: schema_version {version} is newer than the {SCHEMA_VERSION} this mobilekit reads;"
-            " update mobilekit"
+            f"{path}: schema_version {version} is {'newer than' if newer else 'not'} the {SCHEMA_VERSION}"
+            f" this mobilekit reads; {'update mobilekit' if newer else 'export the model again'}"
         )
-    return from_mapping(content, Manifest, str(path), ArtifactError)
+    manifest: Manifest = from_mapping(content, Manifest, str(path), ArtifactError)
+    if manifest.seal != seal_of(manifest):
+        raise ArtifactError(f"{path}: was edited after mobilekit wrote it; export the model again")
+    return manifest
 
 
 def is_artifact(folder: Path) -> bool:

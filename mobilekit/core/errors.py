@@ -16,6 +16,8 @@ A measurement below its limit is a verdict (exit code 1), never an exception.
 """
 
 import difflib
+import errno
+import re
 from collections.abc import Iterable
 
 
@@ -65,6 +67,32 @@ class RuntimeUnavailableError(MachineError):
 
 class OutputError(MachineError):
     """A path cannot be written, or the disk is full."""
+
+
+TOO_LITTLE_MEMORY = "this machine has too little memory"
+_ALLOCATION = re.compile(
+    r"can't allocate memory|not enough memory|out of memory|bad_alloc|bad allocation|"
+    r"Storage size calculation overflowed|Unable to allocate",
+    re.IGNORECASE,
+)
+
+
+def is_allocation_failure(problem: BaseException | None) -> bool:
+    """Say whether memory ran out, in an error or in what caused it.
+
+    >>> is_allocation_failure(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    True
+    >>> is_allocation_failure(RuntimeError("sizes do not match"))
+    False
+    """
+    while problem is not None:
+        refused = isinstance(problem, OSError) and problem.errno == errno.ENOMEM
+        if isinstance(problem, MemoryError) or refused:
+            return True
+        if isinstance(problem, RuntimeError) and _ALLOCATION.search(str(problem)):
+            return True
+        problem = problem.__cause__
+    return False
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -69,6 +69,8 @@ def replacing(folder: Path) -> Iterator[Path]:
         try:
             yield fresh
             _swap(fresh, folder)
+        except OutputError as problem:
+            raise OutputError(str(problem).replace(str(fresh), str(folder))) from problem
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
             for parent in made:

@@ -27,6 +27,8 @@ class OutputParity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_abs_reference: float
     non_finite: int
     """Values of the file that are not finite where the reference is."""
+    least_sqnr_db: float
+    """The bound that this output was judged by (see mobilekit.verify.tolerance)."""
     decided: int = 0
     """Positions whose reference margin (first minus second class) exceeds the error bound."""
     agreed: int = 0
@@ -68,8 +70,6 @@ class InputSetParity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inputs: str
     samples: int
     outputs: tuple[OutputParity, ...]
-    least_sqnr_db: float
-    """The widest bound that an output of this set was judged by (see mobilekit.verify.tolerance)."""
 
 
 class ParityReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,7 +124,8 @@ class OperatorTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kernel of a file's per-operator profile."""
 
     name: str
-    """Its place in the run and the tensor it makes, such as `3:conv/add`; no two are the same."""
+    """Its place in the run and the file's operator with its index, such as `3:ADD 2`; no two are the
+    same."""
     operator: str
     """What the back end calls the kernel; the file's operator type where LiteRT itself runs it."""
     delegated: bool

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 FLOAT16_MOST = 65504.0
 MOST_CAUSES = 4
-_WRAPPERS = ("/mobilekit/export/program.py", "/mobilekit/export/tflite.py")
+_WRAPPERS = ("mobilekit/export/program.py", "mobilekit/export/tflite.py")
 _FAMILIES = (resize, pointwise, arrangement, transposed, pooling, ordering, absent)
 CHECKS = integers.CHECKS
 
@@ -160,7 +160,7 @@ def place_of(node: fx.Node) -> tuple[str, str]:
     path = re.sub(r"^L__self__\.?", "", path).removeprefix("net.")
     lines = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
     lines = [line for line in lines if not line[0].endswith(_WRAPPERS)]
-    own = [line for line in lines if "/torch/nn/" not in line[0]]
+    own = [line for line in lines if "/torch/nn/" not in f"/{line[0]}"]
     chosen = (own or lines or [("", "")])[-1]
     return "" if path == "net" else path, f"{Path(chosen[0]).name}:{chosen[1]}" if chosen[0] else ""
 

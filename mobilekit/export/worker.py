@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from mobilekit.core import files
-from mobilekit.core.errors import MobilekitError
+from mobilekit.core.errors import TOO_LITTLE_MEMORY, MobilekitError, is_allocation_failure
 from mobilekit.core.targets import FORMATS, Target
 from mobilekit.runtime.quiet import absent
 
@@ -70,11 +70,11 @@ def _loaded(kind: str) -> Any:
 def _answer(converter: Any, job: dict[str, Any]) -> dict[str, Any]:
     try:
         result = _run(job) if job["do"] == "run" else _convert(converter, job)
-    except MobilekitError as problem:
-        return {"error": type(problem).__name__, "message": str(problem)}
-    except MemoryError:
-        return {"error": "MachineError", "message": "this machine has too little memory"}
     except Exception as problem:  # noqa: BLE001  the parent raises it again, with its words
+        if is_allocation_failure(problem):
+            return {"error": "MachineError", "message": f"{job['do']}: {TOO_LITTLE_MEMORY}"}
+        if isinstance(problem, MobilekitError):
+            return {"error": type(problem).__name__, "message": str(problem)}
         traceback.print_exc()
         words = " ".join(str(problem).split())[:300]
         return {"error": "ExportError", "message": f"{type(problem).__name__}: {words}"}

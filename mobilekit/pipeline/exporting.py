@@ -17,6 +17,7 @@ from mobilekit.core.artifact import Failure, Manifest
 from mobilekit.core.errors import ArtifactError, ExportError, MobilekitError, ModelError
 from mobilekit.core.reports import CostReport, DelegationReport, StepReport
 from mobilekit.core.targets import OnnxTarget, Target, format_of
+from mobilekit.data.labels import check_labels
 from mobilekit.pipeline import samples
 from mobilekit.pipeline.compressing import compress
 from mobilekit.pipeline.delivering import Delivered, Material, deliver
@@ -133,8 +134,7 @@ def _fill(
         progress("measuring on this machine")
         made, delegation = measure_artifact(fresh, made, request)
     manifest = msgspec.structs.replace(base, files=made, failures=failures, golden_sha256=golden)
-    _write(fresh, manifest, delegation)
-    return manifest
+    return _write(fresh, manifest, delegation)
 
 
 def _trace(
@@ -151,6 +151,7 @@ def _trace(
     program = trace(
         source.module, source.inputs, normalization=normalization, output_names=source.output_names
     )
+    check_labels(request.labels, program.outputs)
     programs.save(program, fresh / artifact.PROGRAM)
     base = Manifest(
         schema_version=artifact.SCHEMA_VERSION,
@@ -212,7 +213,14 @@ def _attempt(target: Target, ready: "Future[Material]", debug: bool) -> Delivere
     try:
         return deliver(target, ready, debug=debug)
     except MobilekitError as problem:
-        return Failure(target, str(problem), problem.exit_code)
+        return Failure(target, _without_place(str(problem), ready), problem.exit_code)
+
+
+def _without_place(words: str, ready: "Future[Material]") -> str:
+    """Name the artifact's files without the folder they are made in, which is gone by then."""
+    if not ready.done() or ready.exception() is not None:
+        return words
+    return words.replace(f"{ready.result().folder}{os.sep}", "")
 
 
 def _cost(program: "Program") -> CostReport:
@@ -257,8 +265,8 @@ def _tools() -> dict[str, str]:
     return found
 
 
-def _write(fresh: Path, manifest: Manifest, delegation: dict[str, DelegationReport]) -> None:
+def _write(fresh: Path, manifest: Manifest, delegation: dict[str, DelegationReport]) -> Manifest:
     from mobilekit.report import page
 
-    artifact.write_manifest(fresh, manifest)
     files.write_text(fresh / REPORT, page.render(manifest, delegation))
+    return artifact.write_manifest(fresh, manifest)

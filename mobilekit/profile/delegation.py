@@ -63,7 +63,10 @@ def runs_of(events: Iterable[Event]) -> list[list[Event]]:
             timed.append([])
         elif timed and event.kind in {OPERATOR, DELEGATED}:
             timed[-1].append(event)
-    if len({tuple((one.tag, one.kind, one.index) for one in run) for run in timed}) != 1 or not timed[0]:
+    if (
+        len({tuple((one.tag, one.kind, one.index) for one in run) for run in timed}) != 1
+        or not timed[0]
+    ):
         raise RuntimeUnavailableError("operator profile: LiteRT's runs have no operators in common")
     return timed
 

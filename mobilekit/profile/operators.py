@@ -63,8 +63,21 @@ KERNELS: tuple[tuple[str, frozenset[str]], ...] = tuple(
 )
 """XNNPACK's kernels, by the beginning of their names, and the operators that they may belong to."""
 FOLDED = frozenset(
-    "RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1 PAD PADV2 RESHAPE EXPAND_DIMS SQUEEZE DEQUANTIZE TRANSPOSE"
-    " CONCATENATION SPLIT".split()
+    [
+        "RELU",
+        "RELU6",
+        "RELU_N1_TO_1",
+        "RELU_0_TO_1",
+        "PAD",
+        "PADV2",
+        "RESHAPE",
+        "EXPAND_DIMS",
+        "SQUEEZE",
+        "DEQUANTIZE",
+        "TRANSPOSE",
+        "CONCATENATION",
+        "SPLIT",
+    ]
 )
 """Operators that XNNPACK folds into others or does without a kernel."""
 REPEATED = frozenset({"CONCATENATION", "SPLIT"})
@@ -86,7 +99,7 @@ class Described:
     """What a kernel's operator takes and gives; nothing of it where the operator is not known."""
 
     name: str = ""
-    """Of the first tensor that it makes."""
+    """Its type and index in the file, such as `ADD 2`."""
     shapes: tuple[tuple[int, ...], ...] = ()
     dtype: str = ""
 
@@ -106,8 +119,8 @@ def describe(path: Path, kernels: Sequence[Kernel]) -> tuple[Described, ...]:
             continue
         read = [tensors[index] for index in operator.inputs if index in tensors]
         shapes = tuple(spec.shape for spec in read)
-        made = tensors[operator.outputs[0]]
-        found.append(Described(made.name, shapes, made.dtype))
+        name = f"{operator.kind} {operator.index}"
+        found.append(Described(name, shapes, tensors[operator.outputs[0]].dtype))
     return tuple(found)
 
 

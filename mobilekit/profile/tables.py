@@ -15,7 +15,8 @@ class LatencyRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operator: str
     """`model`, or what the runtime calls the kernel, such as `Convolution (NHWC, F32) IGEMM`."""
     name: str
-    """The file; for a kernel also its place in the run and the tensor it makes. No two are the same."""
+    """The file; for a kernel also its place in the run and the file's operator with its index, such as
+    `model.tflite:3:ADD 2`. No two are the same."""
     shapes: tuple[tuple[int, ...], ...]
     """Of its inputs, weights included, in the file's layout; empty where the kernel's operator in the
     file is not known."""
@@ -59,7 +60,11 @@ def latency_table(
         profile = delegation.get(report.file)
         rows.extend(
             LatencyRow(
-                one.operator, f"{report.file}:{one.name}", one.shapes, one.dtype, *common[1:],
+                one.operator,
+                f"{report.file}:{one.name}",
+                one.shapes,
+                one.dtype,
+                *common[1:],
                 one.samples_ns,
             )
             for one in (profile.operators if profile else ())

@@ -84,7 +84,7 @@ def parity_rows(reports: Sequence[ParityReport]) -> list[Row]:
             "max |error|": f"{row.max_abs_error:.2e}",
             "relative L2": f"{row.relative_l2:.2e}",
             "SQNR": words.decibels(row.sqnr_db),
-            "at least": words.decibels(group.least_sqnr_db),
+            "at least": words.decibels(row.least_sqnr_db),
             "cosine": f"{row.cosine:.7f}",
             "agreement": words.share(row.agreement),
             "not finite": str(row.non_finite),

@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import logging
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 
+import mobilekit
 from mobilekit.core import files
 from mobilekit.core.errors import ArtifactError
 from mobilekit.core.tensors import TensorSpec, guess_layout
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from mobilekit.core.tensors import Arrays
 
 SPECS = "mobilekit.json"
+_FILE = re.compile(r'File "([^"]+)"')
+_OURS = Path(mobilekit.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,32 @@ class Program:
 
 
 def save(program: Program, path: Path) -> None:
-    """Write a program with its specs, atomically."""
+    """Write a program with its specs, atomically, and without the folders of its source files."""
+    _forget_folders(program.exported)
     specs = {"inputs": program.inputs, "outputs": program.outputs}
     buffer = io.BytesIO()
     text = msgspec.json.encode(specs).decode()
     torch.export.save(program.exported, buffer, extra_files={SPECS: text})
     files.write_bytes(path, buffer.getvalue())
+
+
+def _forget_folders(exported: torch.export.ExportedProgram) -> None:
+    """Keep file names and lines in stack traces: where they lie is nobody's business but the user's."""
+    for part in exported.graph_module.modules():
+        if isinstance(part, torch.fx.GraphModule):
+            for node in part.graph.nodes:
+                trace = node.meta.get("stack_trace")
+                if trace:
+                    node.meta["stack_trace"] = _FILE.sub(_shortened, trace)
+
+
+def _shortened(match: "re.Match[str]") -> str:
+    """Name a package's file from the package on, any other by its name alone."""
+    path = Path(match[1])
+    if path.is_relative_to(_OURS):
+        return f'File "{path.relative_to(_OURS.parent).as_posix()}"'
+    _, _, inside = path.as_posix().rpartition("/site-packages/")
+    return f'File "{inside if inside != path.as_posix() else path.name}"'
 
 
 def load(path: Path) -> Program:

@@ -54,8 +54,7 @@ def judge(
             errors = own(index)
             bounds = {key: excused(target, errors.get(key, 0.0)) for key in bounds}
             outputs = _compared(references, actual, bounds)
-        least = decibels(max(bounds.values()))
-        rows.append(InputSetParity(name, len(references), outputs, least))
+        rows.append(InputSetParity(name, len(references), outputs))
         reason = reason or _reason(name, outputs, bounds)
     verdict: Verdict = "fail" if reason else "pass"
     return ParityReport(
@@ -95,6 +94,7 @@ def compare(
     """
     import numpy as np
 
+    cut = threshold(references)
     signal = error = product = energy = worst = peak = 0.0
     non_finite = elements = decided = agreed = 0
     for reference_, actual_ in zip(references, actual, strict=True):
@@ -111,29 +111,54 @@ def compare(
         energy += float(y @ y)
         worst = max(worst, float(np.abs(difference).max(initial=0.0)))
         peak = max(peak, float(np.abs(x).max(initial=0.0)))
-        counts = agreement(first, second, bound)
+        counts = agreement(first, second, bound, cut)
         decided, agreed = decided + counts[0], agreed + counts[1]
     return OutputParity(
-        output, elements, signal, error, product, energy, worst, peak, non_finite, decided, agreed
-    )
+        output, elements, signal, error, product, energy, worst, peak, non_finite, decibels(bound),
+        decided, agreed,
+    )  # fmt: skip
 
 
-def agreement(reference: "Values", actual: "Values", bound: float) -> tuple[int, int]:
-    """Count the positions whose class is decided, and those on which both name the same class.
+def threshold(references: "list[Array]") -> float | None:
+    """Return where the one channel of a mask divides its two classes; None where that is not known.
 
-    Classes lie along axis 1 of [N, C] and [N, C, H, W]. A position is decided where the margin
-    between the reference's two largest values exceeds six times the RMS error that the bound
-    allows, so that near-ties decide nothing.
+    [N, 1] and [N, 1, H, W] are logits, cut at 0, where a value is negative, and probabilities, cut at
+    0.5, where all lie within 0 and 1.
     """
     import numpy as np
 
-    if reference.ndim not in {2, 4} or reference.shape[1] < 2 or not np.isfinite(reference).all():
+    if any(one.ndim not in {2, 4} or one.shape[1] != 1 for one in references):
+        return None
+    values = np.concatenate([one.reshape(-1).astype(np.float64) for one in references])
+    if (values < 0).any():
+        return 0.0
+    return 0.5 if (values <= 1).all() else None
+
+
+def agreement(
+    reference: "Values", actual: "Values", bound: float, cut: float | None = None
+) -> tuple[int, int]:
+    """Count the positions whose class is decided, and those on which both name the same class.
+
+    Classes lie along axis 1 of [N, C] and [N, C, H, W]; a mask of one channel has two, below and above
+    `cut`. A position is decided where the margin between the reference's two largest values, or to
+    `cut`, exceeds six times the RMS error that the bound allows, so that near-ties decide nothing.
+    """
+    import numpy as np
+
+    if reference.ndim not in {2, 4} or not reference.size or not np.isfinite(reference).all():
         return 0, 0
-    two = np.partition(reference, -2, axis=1)
-    margin = two[:, -1] - two[:, -2]
+    if reference.shape[1] > 1:
+        two = np.partition(reference, -2, axis=1)
+        margin = two[:, -1] - two[:, -2]
+        same = reference.argmax(axis=1) == actual.argmax(axis=1)
+    elif cut is not None:
+        margin = np.abs(reference - cut)
+        same = (reference > cut) == (actual > cut)
+    else:
+        return 0, 0
     allowed = bound * math.sqrt(float(np.mean(reference**2)))
     decided = margin > MARGIN_DEVIATIONS * allowed
-    same = reference.argmax(axis=1) == actual.argmax(axis=1)
     return int(decided.sum()), int((decided & same).sum())
 
 

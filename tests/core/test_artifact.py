@@ -36,15 +36,23 @@ def manifest(**changes: object) -> Manifest:
 
 
 def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path):
-    before = manifest(labels=("a", "b"), state={"mask": "previous_mask"})
-    artifact.write_manifest(tmp_path, before)
+    given = manifest(labels=("a", "b"), state={"mask": "previous_mask"})
+    before = artifact.write_manifest(tmp_path, given)
     assert artifact.read_manifest(tmp_path) == before
+    assert msgspec.structs.replace(before, seal="") == given
 
 
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
         (lambda m: m.update(schema_version=99), "newer"),
+        (lambda m: m.update(schema_version=0), "schema_version 0 is not the 1"),
+        (lambda m: m["inputs"][0].update(shape=[1, 3, 8, 8]), "was edited"),
+        (lambda m: m["outputs"][0].update(name="other"), "was edited"),
+        (lambda m: m["files"][0]["outputs"][0].update(name="other"), "was edited"),
+        (lambda m: m["files"][0].update(target={"kind": "onnx"}), "was edited"),
+        (lambda m: m["files"][0]["target"].update(precision="float16"), "was edited"),
+        (lambda m: m.update(seal=""), "was edited"),
         (lambda m: m.update(extra=1), "extra"),
         (lambda m: m.pop("files"), "files"),
         (lambda m: m["files"][0].update(size_bytes="big"), "size_bytes"),
@@ -52,7 +60,8 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path):
     ],
 )
 def test_an_edited_manifest_is_refused_with_the_key(tmp_path: Path, edit, words: str):
-    content = msgspec.to_builtins(manifest())
+    artifact.write_manifest(tmp_path, manifest())
+    content = json.loads((tmp_path / artifact.MANIFEST).read_text())
     edit(content)
     (tmp_path / artifact.MANIFEST).write_text(json.dumps(content))
     with pytest.raises(ArtifactError, match=words) as caught:

@@ -99,6 +99,21 @@ def sorted_() -> nn.Module:
     return _Sorted()
 
 
+def even() -> nn.Module:
+    """PyTorch warns of padding 'same' with an even kernel and an odd dilation."""
+    return nn.Conv2d(3, 4, 4, padding="same", dilation=3)
+
+
+class _Fold(nn.Module):
+    def forward(self, x):
+        columns = nn.functional.unfold(x, 3, stride=3)
+        return nn.functional.fold(columns, x.shape[2:], 3, stride=3)
+
+
+def fold() -> nn.Module:
+    return _Fold()
+
+
 def huge() -> nn.Module:
     net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1))
     with torch.no_grad():

@@ -57,6 +57,12 @@ COMMAND_LINES = {
         ["export", TINY, "--input", "a=1x3x8x8", "--input", "a=1x3x8x8"], 2, "twice",
     ),
     "wrong channels": (["export", TINY, "--input", "1x4x32x32"], 2, "does not take"),
+    "more than any machine has": (
+        ["export", TINY, "--input", "1x3x999999x999999"], 3, "this machine has too little memory",
+    ),
+    "more than 64 bits count": (
+        ["export", TINY, "--input", "9999999999x3x999999x999999"], 3, "too little memory",
+    ),
     "wrong dtype": (["export", TINY, "--input", "1x3x32x32:int32"], 2, "does not take"),
     "too many inputs": (
         ["export", TINY, *INPUT, "--input", "b=1x3x32x32"], 2, "does not take",
@@ -185,7 +191,12 @@ def test_an_artifact_whose_file_was_changed(command, spine: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
-    [("schema_version", 99, "newer"), ("files", 3, "files"), ("weights", "good", "good")],
+    [
+        ("schema_version", 99, "newer"),
+        ("schema_version", 0, "schema_version 0"),
+        ("files", 3, "files"),
+        ("weights", "good", "good"),
+    ],
 )
 def test_a_manifest_edited_by_hand(key, value, words, command, spine: Path, tmp_path: Path):
     folder = tmp_path / "artifact"
@@ -195,7 +206,17 @@ def test_a_manifest_edited_by_hand(key, value, words, command, spine: Path, tmp_
     assert_one_line(command("verify", folder), 2, words)
 
 
-@pytest.mark.parametrize("edit", ["no files", "another input", "no golden vectors"])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "no files",
+        "another input",
+        "another shape",
+        "another kind",
+        "another output",
+        "no golden vectors",
+    ],
+)
 def test_a_manifest_whose_parts_do_not_belong_together(
     edit: str, command, spine: Path, tmp_path: Path
 ):
@@ -206,6 +227,12 @@ def test_a_manifest_whose_parts_do_not_belong_together(
         content["files"] = []
     elif edit == "another input":
         content["inputs"][0]["name"] = "picture"
+    elif edit == "another shape":
+        content["inputs"][0]["shape"] = [1, 3, 8, 8]
+    elif edit == "another kind":
+        content["files"][1]["target"] = content["files"][2]["target"]
+    elif edit == "another output":
+        content["outputs"][0]["name"] = content["files"][1]["outputs"][0]["name"] = "other"
     else:
         content["golden_sha256"] = {}
     (folder / artifact.MANIFEST).write_text(json.dumps(content))
@@ -272,6 +299,15 @@ def test_the_folder_one_is_in_is_not_replaced(out: str, command, tmp_path: Path,
     assert_one_line(result, 2, "you are in this folder")
 
 
+def test_labels_of_another_number(command, tmp_path: Path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("cat\ndog\n")
+    out = tmp_path / "out"
+    result = command("export", TINY, *INPUT, "--labels", labels, "--to", "onnx", "--out", out)
+    assert_one_line(result, 2, "2 labels, but output has 5 classes")
+    assert not out.exists()
+
+
 def test_images_that_are_none(command, tmp_path: Path):
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -293,6 +329,29 @@ def test_an_operator_that_a_format_lacks_leaves_the_other_format(command, tmp_pa
     assert [file.path for file in manifest.files] == ["model.onnx"]
     assert manifest.files[0].parity.verdict == "pass"
     assert "sort" in manifest.failures[0].reason
+
+
+def test_what_other_packages_warn_of_stays_hidden(command, tmp_path: Path):
+    import warnings
+
+    arguments = (
+        "export", f"{NETS}:even", "--input", "1x3x16x16", "--to", "onnx", "--out", tmp_path / "out",
+        "--runs", "0", "--quiet",
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        code, _, err = command(*arguments)
+    assert code == 0
+    assert "UserWarning" not in err
+
+
+def test_the_place_where_files_are_made_is_not_named(command, tmp_path: Path):
+    result = command(
+        "export", f"{NETS}:fold", "--input", "1x3x12x12", "--to", "tflite", "--out", tmp_path / "out",
+        "--quiet",
+    )  # fmt: skip
+    assert_one_line(result, 2, "model.tflite")
+    assert ".new-" not in result[2]
 
 
 def test_an_operator_that_no_asked_format_has_leaves_the_former_artifact(command, tmp_path: Path):

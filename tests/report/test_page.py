@@ -40,10 +40,10 @@ class Balanced(HTMLParser):
 
 
 def manifest(*, weights: WeightsOrigin = "seeded", name: str = "net") -> Manifest:
-    exact = OutputParity("logits", 10, 4.0, 0.0, 4.0, 4.0, 0.0, 1.0, 0, decided=8, agreed=8)
-    rough = OutputParity("logits", 10, 4.0, 4e-6, 4.0, 4.0, 1e-3, 1.0, 0, decided=8, agreed=7)
+    exact = OutputParity("logits", 10, 4.0, 0.0, 4.0, 4.0, 0.0, 1.0, 0, 40.0, decided=8, agreed=8)
+    rough = OutputParity("logits", 10, 4.0, 4e-6, 4.0, 4.0, 1e-3, 1.0, 0, 30.0, decided=8, agreed=7)
     sets = tuple(
-        InputSetParity(word, 2, (row,), 40.0) for word, row in (("images", exact), ("noise", rough))
+        InputSetParity(word, 2, (row,)) for word, row in (("images", exact), ("noise", rough))
     )
     parity = ParityReport("model.tflite", "tflite", "float32", "tflite", "pass", "", sets)
     latency = LatencyReport(
@@ -71,7 +71,11 @@ def manifest(*, weights: WeightsOrigin = "seeded", name: str = "net") -> Manifes
 
 def test_the_page_is_balanced_and_everything_is_escaped():
     profile = DelegationReport(
-        "XNNPACK", (OperatorTime("n", "Add <x>", delegated=False, mean_ns=3),), 0, ("Add <x>",), 1.0
+        "XNNPACK",
+        (OperatorTime("n", "Add <x>", delegated=False, samples_ns=(3,)),),
+        0,
+        ("Add <x>",),
+        1.0,
     )
     text = page.render(manifest(name="<script>alert(1)</script>"), {"model.tflite": profile})
     parser = Balanced()
@@ -115,6 +119,7 @@ def test_parity_rows_say_exact_where_nothing_differs():
     rows = tables.parity_rows([file.parity for file in manifest().files])
     assert [row["SQNR"] for row in rows] == ["exact", "60.0 dB"]
     assert [row["agreement"] for row in rows] == ["100 %", "87.50 %"]
+    assert [row["at least"] for row in rows] == ["40.0 dB", "30.0 dB"]
 
 
 def test_operators_that_are_not_counted_are_named():

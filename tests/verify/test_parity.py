@@ -176,8 +176,42 @@ def test_the_networks_own_error_is_asked_for_only_where_the_table_is_missed() ->
     assert asked == [1, 2]
     # 4 × 1e-4 in float32: 3e-4 is within, 5e-4 is not.
     assert report.reason.startswith("on far: y: ")
-    assert [round(group.least_sqnr_db) for group in report.sets] == [100, 68, 68]
+    assert [round(group.outputs[0].least_sqnr_db) for group in report.sets] == [100, 68, 68]
     assert judge("f", TfliteTarget(), "tflite", [near, off], own).verdict == "pass"
+
+
+def test_each_output_has_the_bound_it_was_judged_by() -> None:
+    reference = {"loose": noise(0, 1, 50), "tight": noise(1, 1, 50)}
+    actual = {"loose": reference["loose"] * np.float32(1 + 3e-4), "tight": reference["tight"]}
+    report = judge(
+        "f", TfliteTarget(), "tflite", [("noise", [reference], [actual])], lambda _: {"loose": 1e-4}
+    )
+    (group,) = report.sets
+    assert {row.output: round(row.least_sqnr_db) for row in group.outputs} == {
+        "loose": 68,
+        "tight": 100,
+    }
+
+
+def test_a_mask_of_one_channel_is_cut_at_zero_or_one_half() -> None:
+    logits = np.array([[[[-2.0, -1e-7, 1e-7, 3.0]]]])
+    turned = np.array([[[[-2.0, 1e-7, -1e-7, -3.0]]]])
+    row = compare("mask", [logits], [turned], BOUND)
+    assert (row.decided, row.agreed) == (2, 1)  # 1e-7 is within the error bound of 0
+    probabilities = np.array([[0.9], [0.5], [0.2], [0.1]])
+    turned = np.array([[0.8], [0.49], [0.6], [0.2]])
+    row = compare("mask", [probabilities], [turned], BOUND)
+    assert (row.decided, row.agreed) == (3, 2)
+    depth = np.array([[1.0], [7.0]])
+    assert compare("depth", [depth], [depth], BOUND).decided == 0
+
+
+def test_one_negative_sample_makes_a_mask_logits_in_all() -> None:
+    first, second = np.array([[0.4]]), np.array([[-1.0]])
+    row = compare("mask", [first, second], [first, second], BOUND)
+    assert (row.decided, row.agreed) == (2, 2)
+    row = compare("mask", [first, second], [-first, second], BOUND)
+    assert (row.decided, row.agreed) == (2, 1)
 
 
 def test_the_networks_own_error_excuses_no_infinities() -> None:
@@ -226,7 +260,7 @@ def test_near_ties_decide_nothing() -> None:
     assert agreement(reference, flipped, bound) == (1, 1)
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 1), (2, 3, 4), (1, 1, 4, 4), (1, 2, 3, 4, 5)])
+@pytest.mark.parametrize("shape", [(3,), (2, 3, 4), (1, 2, 3, 4, 5)])
 def test_outputs_without_classes_have_no_agreement(shape: tuple[int, ...]) -> None:
     values = noise(0, *shape)
     row = compare("y", [values], [values], BOUND)

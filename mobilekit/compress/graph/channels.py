@@ -204,61 +204,56 @@ class ChannelGraph:
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """All groups, in the order of the run."""
-        members = self._members()
-        inexact: dict[int, list[str]] = {}
-        for atoms, why in self._tracing.inexact:
-            for channel in set(self.channels.of(atoms.reshape(-1)).tolist()):
-                inexact.setdefault(channel, []).append(why)
+        """All groups, in the order of the run; what is pinned is apart from what is free."""
+        pinned = self.channels.pinned
+        inexact = torch.zeros_like(pinned)
+        inexact[self.inexact_channels] = True
         return tuple(
-            Group(
-                name=axes[0].parameter.rpartition(".")[0] or axes[0].parameter,
-                channels=torch.tensor(sorted(numbers)),
-                writers=axes,
-                pins=self.channels.reasons(numbers),
-                inexact=tuple(
-                    dict.fromkeys(why for number in numbers for why in inexact.get(number, ()))
-                ),
-            )
-            for axes, numbers in self._split_pinned(members)
+            self._group(axes, part, inexact)
+            for axes, members in self._members()
+            for part in (members[~pinned[members]], members[pinned[members]])
+            if len(part)
         )
 
-    def _members(self) -> dict[tuple[Axis, ...], list[int]]:
-        """Return the channels of each set of makers, in the order of the run."""
+    def _group(self, axes: tuple[Axis, ...], members: Tensor, inexact: Tensor) -> Group:
+        whys: dict[str, None] = {}
+        if bool(inexact[members].any()):
+            wanted = set(members.tolist())
+            for atoms, why in self._tracing.inexact:
+                if wanted & set(self.channels.of(atoms.reshape(-1)).tolist()):
+                    whys[why] = None
+        stays = bool(self.channels.pinned[members].any())
+        return Group(
+            name=axes[0].parameter.rpartition(".")[0] or axes[0].parameter,
+            channels=members,
+            writers=axes,
+            pins=self.channels.reasons(members.tolist()) if stays else (),
+            inexact=tuple(whys),
+        )
+
+    def _members(self) -> list[tuple[tuple[Axis, ...], Tensor]]:
+        """Return the channels of each set of makers, sorted, in the order of the run."""
+        if not self.writers:
+            return []
         sets = torch.zeros(self.channels.count, dtype=torch.long)
         makers: list[tuple[Axis, ...]] = [()]
-        order: list[Tensor] = []
-        for axis in self.writers:
-            channels = _distinct(self.channels_of(axis))
-            order.append(channels)
-            known: dict[int, int] = {}
-            for old in sorted(set(sets[channels].tolist())):
-                known[old] = len(makers)
-                makers.append((*makers[old], axis))
-            sets[channels] = torch.tensor([known[one] for one in sets[channels].tolist()])
-        members: dict[tuple[Axis, ...], list[int]] = {}
-        for channel in dict.fromkeys(torch.cat(order).tolist() if order else []):
-            members.setdefault(makers[int(sets[channel])], []).append(channel)
-        return members
-
-    def _split_pinned(
-        self, members: dict[tuple[Axis, ...], list[int]]
-    ) -> list[tuple[tuple[Axis, ...], list[int]]]:
-        """Part what is pinned from what is free, within the same makers."""
-        found = []
-        for axes, numbers in members.items():
-            free = [number for number in numbers if number not in self.channels.pins]
-            pinned = [number for number in numbers if number in self.channels.pins]
-            found += [(axes, part) for part in (free, pinned) if part]
-        return found
+        made = [self.channels_of(axis) for axis in self.writers]
+        for axis, channels in zip(self.writers, made, strict=True):
+            before = sets[channels]
+            number = {one: len(makers) + n for n, one in enumerate(sorted(set(before.tolist())))}
+            sets[channels] = torch.tensor([number[one] for one in before.tolist()])
+            makers += [(*makers[one], axis) for one in number]
+        ordered = torch.cat([torch.sort(sets[channels]).values for channels in made])
+        everything = torch.sort(torch.cat(made)).values
+        everything = torch.unique_consecutive(everything)
+        return [
+            (makers[one], everything[sets[everything] == one])
+            for one in dict.fromkeys(ordered.tolist())
+        ]
 
 
 def _within(module: str, prefix: str) -> bool:
     return not prefix or module == prefix or module.startswith(f"{prefix}.")
-
-
-def _distinct(channels: Tensor) -> Tensor:
-    return torch.tensor(list(dict.fromkeys(channels.tolist())))
 
 
 def _is_box(component: Component) -> bool:

@@ -27,7 +27,7 @@ def dead_channels(graph: ChannelGraph, network: nn.Module, epsilon: float = 0.0)
         if axis.parameter in state:
             weight = state[axis.parameter].detach().movedim(axis.dimension, 0)
             rows = weight.reshape(len(weight), -1)
-            sizes = torch.linalg.vector_norm(rows, torch.inf, 1).double().cpu()
+            sizes = torch.maximum(rows.amax(1), -rows.amin(1)).double().cpu()
             largest.scatter_reduce_(0, graph.channels_of(axis), sizes, "amax")
     return (largest >= 0) & (largest <= epsilon)
 

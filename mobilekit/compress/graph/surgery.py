@@ -60,7 +60,7 @@ def cut(network: nn.Module, kept: IndexMap) -> nn.Module:
             if isinstance(tensor, nn.Parameter):
                 smaller = nn.Parameter(smaller, requires_grad=tensor.requires_grad)
             memo[id(tensor)] = smaller
-    result = copy.deepcopy(network, memo)
+    result = _clone(network, memo)
     old = dict(network.named_modules())
     for name, module in result.named_modules():
         _fit(module, old[name])
@@ -96,11 +96,45 @@ _COPIES = {"clone", "contiguous"}
 _VIEWS = {"_unsafe_view": "view", "_reshape_alias": "view", "reshape": "view"}
 
 
+def _clone(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """Copy a module like `copy.deepcopy`, without the hundreds of empty hook dictionaries' detours."""
+    if id(module) in memo:
+        known: nn.Module = memo[id(module)]
+        return known
+    kind: Any = type(module)
+    own = hasattr(kind, "__deepcopy__") or kind.__getstate__ is not _PLAIN_MODULE.__getstate__
+    if own or kind.__setstate__ is not _PLAIN_MODULE.__setstate__:
+        return copy.deepcopy(module, memo)
+    result = module.__class__.__new__(module.__class__)
+    memo[id(module)] = result
+    for key, value in module.__dict__.items():
+        copied: Any
+        if key == "_compiled_call_impl":
+            copied = None
+        elif key == "_modules":
+            copied = {
+                name: None if child is None else _clone(child, memo)
+                for name, child in value.items()
+            }
+        elif isinstance(value, (dict, set)) and not value:
+            copied = type(value)()
+        elif isinstance(value, _PLAIN):
+            copied = value
+        else:
+            copied = copy.deepcopy(value, memo)
+        result.__dict__[key] = copied
+    return result
+
+
+_PLAIN_MODULE: Any = nn.Module
+_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+
+
 def _indexed(tensor: Tensor, kept: Mapping[int, Tensor]) -> Tensor:
     result = tensor.detach()
     for dimension, indices in kept.items():
         result = result.index_select(dimension, indices.to(tensor.device))
-    return result.clone()
+    return result
 
 
 def _fit(module: nn.Module, old: nn.Module) -> None:

@@ -120,14 +120,24 @@ class Fold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def duplicate(network: nn.Module) -> nn.Module:
-    """Copy a network, also one that keeps results of gradient-tracked computations as attributes."""
+    """Copy a network, also one that keeps results of gradient-tracked computations as attributes.
+
+    Raises:
+        ModelError: it holds something that cannot be copied.
+    """
     results = {
         id(value): value.detach().clone()
         for module in network.modules()
         for value in vars(module).values()
         if isinstance(value, Tensor) and not value.is_leaf
     }
-    return copy.deepcopy(network, dict(results))
+    try:
+        return copy.deepcopy(network, dict(results))
+    except (TypeError, RuntimeError) as problem:
+        words = " ".join(str(problem).split())[:200]
+        raise ModelError(
+            f"the network cannot be copied: {type(problem).__name__}: {words}"
+        ) from problem
 
 
 def _limit(network: nn.Module) -> float:
@@ -189,7 +199,7 @@ def _install(change: Change) -> None:
         ("weight", change.weight, weight),
         ("bias", change.bias, weight if bias is None else bias),
     ):
-        wanted = isinstance(like, nn.Parameter)
+        wanted = getattr(change.module, name) is None or isinstance(like, nn.Parameter)
         value = nn.Parameter(new, requires_grad=like.requires_grad) if wanted else new
         setattr(change.module, name, value)
 

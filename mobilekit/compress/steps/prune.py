@@ -27,7 +27,7 @@ from mobilekit.compress.base import Context, StepReport, count_parameters
 from mobilekit.compress.checking import residual, resolutions
 from mobilekit.compress.graph.channels import OUTPUT, ChannelGraph, Group
 from mobilekit.compress.graph.prediction import Cost, predict
-from mobilekit.compress.pruning import Pruned, prune
+from mobilekit.compress.pruning import Options, Pruned, prune
 from mobilekit.compress.sparsity.context import Scope, choose
 from mobilekit.compress.sparsity.criteria import Aggregate, Criterion, scores
 from mobilekit.core.errors import ModelError, RecipeError
@@ -76,9 +76,7 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             network,
             context.inputs,
             self._choice(network, context.seed),
-            epsilon=self.epsilon,
-            round_to=self.round_to,
-            allow_head=self.allow_head,
+            Options(self.epsilon, self.round_to, self.allow_head),
         )
         context.progress("comparing with the network")
         return pruned, self._report(network, pruned, context)

@@ -9,7 +9,7 @@ from torch.utils import _pytree as pytree
 
 from mobilekit.compress.checking import residual, resolutions
 from mobilekit.compress.graph.channels import OUTPUT, ChannelGraph
-from mobilekit.compress.pruning import Pruned, prune
+from mobilekit.compress.pruning import Options, Pruned, prune
 from mobilekit.core.errors import NoEffectError
 from tests.compress.graph.patterns import IMAGE, PATTERNS, DictOutputs, Gated, Halves, Shared
 from tests.compress.graph.random_nets import every_second, randomize, zero
@@ -133,7 +133,7 @@ def test_dictionary_outputs_keep_their_names_and_heads() -> None:
 
 def test_heads_go_when_they_are_asked_for() -> None:
     network, inputs = made("dict outputs")
-    outputs = prune(network, inputs, every_second, allow_head=True).network(*inputs)
+    outputs = prune(network, inputs, every_second, Options(allow_head=True)).network(*inputs)
     assert {key: value.shape[1] for key, value in outputs.items()} == {"aux": 2, "out": 3}
 
 
@@ -176,14 +176,14 @@ def first_half(graph: ChannelGraph) -> Tensor:
 
 def test_rounding_keeps_a_multiple() -> None:
     network, inputs = made("dict outputs")
-    pruned = prune(network, inputs, three_of_four, round_to=8)
+    pruned = prune(network, inputs, three_of_four, Options(round_to=8))
     assert {row.after for row in pruned.coverage.layers if row.reason != OUTPUT} == {8}
 
 
 def test_rounding_may_keep_everything() -> None:
     network, inputs = made("dict outputs")
     with pytest.raises(NoEffectError, match="smaller multiple"):
-        prune(network, inputs, every_second, round_to=16)
+        prune(network, inputs, every_second, Options(round_to=16))
 
 
 def three_of_four(graph: ChannelGraph) -> Tensor:

@@ -7,6 +7,7 @@ the number of layers (at most 200 here, 15-fold) times the gain of the random st
 """
 
 import copy
+import threading
 import warnings
 
 import pytest
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mobilekit.compress.base import Context
+from mobilekit.compress.folding.proof import difference
 from mobilekit.compress.graph.record import record
 from mobilekit.compress.steps.fold import Fold, Folded, fold
 from mobilekit.core.errors import ModelError, NoEffectError, RecipeError
@@ -300,10 +302,13 @@ def test_a_norm_before_linear_goes_into_it_also_through_flatten():
 
 def test_a_norm_before_several_layers_goes_into_each():
     network = Net(
-        lambda s, x: (lambda y: s.one(y) + s.two(y)[:, :, 1:-1, 1:-1])(s.norm(x)),
+        lambda s, x: s.both(s.norm(x)),
         norm=nn.BatchNorm2d(4),
-        one=nn.Conv2d(4, 5, 3),
-        two=nn.Conv2d(4, 5, 1),
+        both=Net(
+            lambda s, y: s.one(y) + s.two(y)[:, :, 1:-1, 1:-1],
+            one=nn.Conv2d(4, 5, 3),
+            two=nn.Conv2d(4, 5, 1),
+        ),
     )
     folded_exactly(network, IMAGE)
 
@@ -325,6 +330,21 @@ def test_a_norm_between_two_layers_goes_into_the_next_where_the_previous_is_need
 
 def conv_and_norm(forward, **more) -> Net:
     return Net(forward, conv=nn.Conv2d(4, 4, 1), norm=nn.BatchNorm2d(4), **more)
+
+
+def result_used_twice(s, x):
+    y = s.conv(x)
+    return s.norm(y) + y
+
+
+def result_returned(s, x):
+    y = s.conv(x)
+    return s.norm(y), y
+
+
+def norm_returned(s, x):
+    y = s.norm(x)
+    return s.conv(y), y
 
 
 def in_place_on_input(s, x):
@@ -354,8 +374,8 @@ def through_a_view(s, x):
 @pytest.mark.parametrize(
     ("network", "words"),
     [
-        (conv_and_norm(lambda s, x: (lambda y: s.norm(y) + y)(s.conv(x))), "used more than once"),
-        (conv_and_norm(lambda s, x: (lambda y: (s.norm(y), y))(s.conv(x))), "also an output"),
+        (conv_and_norm(result_used_twice), "used more than once"),
+        (conv_and_norm(result_returned), "also an output"),
         (
             conv_and_norm(
                 lambda s, x: s.norm(s.conv(x)) * s.other(s.conv(x)), other=nn.BatchNorm2d(4)
@@ -370,7 +390,7 @@ def through_a_view(s, x):
         (conv_and_norm(lambda s, x: s.norm(F.relu(s.conv(x)))), "it follows relu, not a layer"),
         (conv_and_norm(lambda s, x: s.conv(F.relu(s.norm(x)))), "relu stands between"),
         (
-            conv_and_norm(lambda s, x: (lambda y: (s.conv(y), y))(s.norm(x))),
+            conv_and_norm(norm_returned),
             "its output is an output",
         ),
         (conv_and_norm(lambda s, x: s.conv(x) + s.norm.weight.sum()), "does not run"),
@@ -454,6 +474,41 @@ def test_a_bias_shared_by_two_modules_is_left():
 def test_a_norm_over_another_dimension_is_left():
     network = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(7))
     assert "another dimension than the channels of 0" in reasons(network, noise(2, 7, 4))
+
+
+def test_a_norm_on_an_unbatched_result_is_over_another_dimension():
+    network = Net(
+        lambda s, x: s.norm(s.conv(x[0])), conv=nn.Conv2d(4, 7, 1), norm=nn.BatchNorm1d(7)
+    )
+    assert "another dimension than the channels of conv" in reasons(network, IMAGE)
+
+
+def test_a_norm_whose_channels_the_next_layer_does_not_sum_over_is_left():
+    network = Net(
+        lambda s, x: s.linear(s.norm(x).t()), norm=nn.BatchNorm1d(4), linear=nn.Linear(3, 5)
+    )
+    assert "another dimension than the channels of linear" in reasons(network, noise(3, 4))
+
+
+def test_a_norm_over_merged_channels_is_left():
+    network = nn.Sequential(nn.Conv2d(4, 2, 1), nn.Flatten(), nn.BatchNorm1d(84))
+    assert "another dimension than the channels of 0" in reasons(network, IMAGE)
+    split = Net(
+        lambda s, x: s.norm(s.conv(x).unflatten(1, (2, 3))),
+        conv=nn.Conv2d(4, 6, 1),
+        norm=nn.BatchNorm3d(2),
+    )
+    assert "view between conv and it splits the channels" in reasons(split, IMAGE)
+
+
+def test_weights_that_are_buffers_stay_buffers():
+    network = nn.Sequential(nn.Conv2d(4, 4, 1, bias=False), nn.BatchNorm2d(4))
+    weight = network[0].weight.detach()
+    del network[0].weight
+    network[0].register_buffer("weight", weight)
+    result = folded_exactly(network, IMAGE)
+    assert "weight" in dict(result.network[0].named_buffers())
+    assert not result.network[0].bias.requires_grad
 
 
 def test_a_norm_with_hooks_is_left():
@@ -613,19 +668,30 @@ def test_weights_that_are_no_numbers_are_refused(name, words):
         fold(network, [IMAGE.float()])
 
 
-def test_a_hidden_dependence_on_a_weight_is_found_out():
-    network = lively(
-        Net(
-            lambda s, x: (
-                s.norm(s.conv(x)) * (1 if s.conv.weight.flatten().tolist()[0] == s.w else 0)
-            ),
-            conv=nn.Conv2d(4, 4, 1),
-            norm=nn.BatchNorm2d(4),
-        )
-    )
-    network.w = network.conv.weight.flatten().tolist()[0]
-    with pytest.raises(ModelError, match=r"fold|trace|values"):
+def test_a_wrong_fold_would_be_found_out_by_its_outputs(monkeypatch):
+    def wrong(weight, bias, affine, groups, *, transposed):
+        del affine, groups, transposed
+        return weight, bias
+
+    monkeypatch.setattr("mobilekit.compress.folding.plan.after", wrong)
+    network = lively(nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)))
+    with pytest.raises(ModelError, match="the outputs changed by"):
         Fold().apply(network, Context([IMAGE.float()]))
+
+
+def test_code_that_asks_for_its_norm_is_found_out_by_its_calls():
+    network = conv_and_norm(
+        lambda s, x: s.norm(s.conv(x)) * (1 if isinstance(s.norm, nn.BatchNorm2d) else 2)
+    )
+    with pytest.raises(ModelError, match=r"differs at mul in the network test_fold\.py:\d+; use"):
+        fold(network, [IMAGE.float()])
+
+
+def test_a_network_that_cannot_be_copied_is_one_line():
+    network = nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+    network.lock = threading.Lock()
+    with pytest.raises(ModelError, match="the network cannot be copied: TypeError: cannot pickle"):
+        fold(network, [IMAGE.float()])
 
 
 def test_code_that_reads_its_norm_gives_one_line():
@@ -633,6 +699,30 @@ def test_code_that_reads_its_norm_gives_one_line():
     with pytest.raises(ModelError, match="num_features") as caught:
         fold(network, [IMAGE.float()])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (nn.Sequential(nn.Identity(), nn.ReLU(), nn.Sigmoid()), "calls at the end"),
+        (nn.Sequential(nn.Identity()), "relu in 1"),
+        (nn.Sequential(nn.Identity(), nn.ReLU6()), "relu in 1"),
+        (nn.Sequential(nn.Identity(), nn.ReLU()), None),
+    ],
+)
+def test_the_proof_names_the_first_difference(other, words):
+    before = record(nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()).double(), [IMAGE])
+    found = difference(before, record(other, [IMAGE]), {"0"})
+    assert found is None if words is None else words in str(found)
+
+
+def test_the_proof_sees_another_value_and_another_output():
+    before = record(Net(lambda s, x: (x + 1, x.exp() * x)), [IMAGE])
+    assert difference(before, record(Net(lambda s, x: (x + 1, x.exp() * x)), [IMAGE]), ()) is None
+    swapped = record(Net(lambda s, x: (x + 1, (lambda y: y * y)(x.exp()))), [IMAGE])  # noqa: PLC3002
+    assert str(difference(before, swapped, ())).startswith("mul in the network")
+    crossed = record(Net(lambda s, x: (x + 1, x.exp() * x)[::-1]), [IMAGE])
+    assert difference(before, crossed, ()) == "the network's outputs"
 
 
 # Whole networks

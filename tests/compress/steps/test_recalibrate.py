@@ -124,6 +124,19 @@ def test_a_norm_without_a_counter_is_recalibrated_too():
     assert result[0].num_batches_tracked is None
 
 
+def test_broken_statistics_are_mended():
+    network = two_norms()
+    network[1].running_var.fill_(float("nan"))
+    result, _ = recalibrate(network, batches())
+    expected, _ = recalibrate(lively_again(network), batches())
+    assert torch.equal(result[1].running_var, expected[1].running_var)
+
+
+def lively_again(network: nn.Sequential) -> nn.Sequential:
+    network[1].reset_running_stats()
+    return network
+
+
 def test_the_step_shows_as_many_batches_as_asked():
     network = two_norms()
     result, report = Recalibrate(batches=2).apply(network, Context([], batches()))
