@@ -124,6 +124,8 @@ def show(folder: Path, manifest: "object", *, json: bool) -> int:
         rows, columns = tables.export_rows(manifest), tables.EXPORT_COLUMNS
         title = f"{manifest.name} → {folder}  {words.WEIGHTS[manifest.weights]}".rstrip()
         console.print_table(rows, columns, title)
+        for note in manifest.notes:
+            console.warn(note)
         for file in manifest.files:
             for note in file.notes:
                 console.warn(f"{file.path}: {note}")

@@ -1,5 +1,6 @@
 """Does a smaller network compute what the larger one does?"""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -18,7 +19,7 @@ def residual(before: nn.Module, after: nn.Module, samples: Sequence[Sequence[Ten
     Both run in evaluation mode, without gradients, and are left as found.
 
     Raises:
-        ModelError: outputs of different structure, or values that are not finite only afterwards.
+        ModelError: outputs of different structure, or values that are not finite.
     """
     worst = 0.0
     for sample in samples:
@@ -32,7 +33,10 @@ def residual(before: nn.Module, after: nn.Module, samples: Sequence[Sequence[Ten
                 )
             largest = float(one.abs().max()) if one.numel() else 0.0
             error = float((two - one).abs().max()) if one.numel() else 0.0
-            worst = max(worst, error / largest if largest else error)
+            ratio = error / largest if largest else error
+            if not math.isfinite(ratio):
+                raise ModelError("an output has values that are not finite")
+            worst = max(worst, ratio)
     return worst
 
 
@@ -50,8 +54,10 @@ def resolutions(
         return found, False
     larger = _noise(inputs, generator, STEP)
     try:
-        _outputs(network, larger)
+        batches = [[out.shape[:1] for out in _outputs(network, one)] for one in (found[0], larger)]
     except Exception:  # noqa: BLE001  it is the network's right to take one resolution only
+        return found, False
+    if batches[0] != batches[1]:  # a view with numbers of its own makes images of the larger map
         return found, False
     return [*found, larger], True
 

@@ -15,10 +15,11 @@ from mobilekit.compress.graph.atoms import Axis
 from mobilekit.compress.graph.channels import ChannelGraph, Group
 from mobilekit.compress.graph.constants import dead_channels
 from mobilekit.compress.graph.coverage import coverage
-from mobilekit.compress.graph.exact import absorb
+from mobilekit.compress.graph.exact import Removal, absorb
+from mobilekit.compress.graph.rewriting import editable, repair
 from mobilekit.compress.graph.surgery import IndexMap, cut, index_map, misfit
 from mobilekit.compress.sparsity.rounding import round_up
-from mobilekit.core.errors import ModelError, NoEffectError
+from mobilekit.core.errors import ModelError, NoEffectError, suggestion
 from mobilekit.core.reports import Coverage
 
 Choice = Callable[[ChannelGraph], Tensor]
@@ -56,6 +57,8 @@ class Pruned:
     """Dead channels that stay because they are no constant where they are read."""
     reference: Callable[[], nn.Module]
     """Makes the network as large as before that the smaller one must equal."""
+    rewritten: tuple[str, ...]
+    """Calls whose numbers were rewritten; the network is then an `fx.GraphModule`."""
     comparable: bool
     """Whether it must: False where live channels went under a normalization over channels."""
 
@@ -81,34 +84,84 @@ def prune(
     options = options or Options()
     check_finite(network)
     graph = ChannelGraph(network, inputs, allow_head=options.allow_head)
-    for _ in range(len(graph.record.calls) + 1):
-        dead = dead_channels(graph, network, options.epsilon)
-        wanted = (choice(graph) if choice else dead) & _made_by_layers(graph)
-        keep = rounded(graph, wanted, options.round_to)
-        made = absorb(graph, network, wanted & dead, noise(inputs), keep)
-        removed = made.removed
-        if choice:
-            removed = (wanted & ~keep & ~made.carriers) & ~graph.channels.pinned
-        removed = _at_least_one(graph, removed)
-        kept = index_map(graph, removed, made.biases)
-        if not kept:
-            raise NoEffectError(_nothing(graph, wanted))
-        smaller = cut(made.network, kept)
-        wrong = misfit(graph, smaller, inputs, removed) if options.check else None
+    subject = network
+    while True:
+        attempt = _attempt(graph, subject, inputs, choice, options)
+        if not options.check:
+            break
+        wrong, rewritten = _proven(graph, attempt, inputs)
         if wrong is None:
             break
-        graph.yield_to(wrong)
-    live = removed & ~made.removed
+        traced = editable(subject) if subject is network else None
+        if traced is None:
+            graph.yield_to(wrong)
+        else:
+            subject = traced
+            graph = ChannelGraph(subject, inputs, allow_head=options.allow_head)
+    made, live = attempt.made, attempt.removed & ~attempt.made.removed
+    refused = attempt.dead & attempt.wanted & ~attempt.removed & ~made.carriers & ~attempt.keep
     return Pruned(
-        smaller,
-        coverage(graph, network, removed),
-        kept,
+        attempt.smaller,
+        coverage(graph, network, attempt.removed),
+        attempt.kept,
         made.biases,
         int(made.carriers.sum()),
-        int((dead & wanted & ~removed & ~made.carriers & ~keep).sum()),
+        int(refused.sum()),
         lambda: _without(graph, network, live),
+        rewritten if options.check else (),
         not bool(live[graph.inexact_channels].any()),
     )
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One cut, not yet known to fit; channels as masks of shape `[channels]`."""
+
+    dead: Tensor
+    wanted: Tensor
+    keep: Tensor
+    removed: Tensor
+    made: Removal
+    kept: IndexMap
+    smaller: nn.Module
+
+
+def _attempt(
+    graph: ChannelGraph,
+    subject: nn.Module,
+    inputs: Sequence[Tensor],
+    choice: Choice | None,
+    options: Options,
+) -> _Attempt:
+    dead = dead_channels(graph, subject, options.epsilon)
+    wanted = (choice(graph) if choice else dead) & _made_by_layers(graph)
+    keep = rounded(graph, wanted, options.round_to)
+    made = absorb(graph, subject, wanted & dead, noise(inputs), keep)
+    removed = made.removed
+    if choice:
+        removed = (wanted & ~keep & ~made.carriers) & ~graph.channels.pinned
+    removed = _at_least_one(graph, removed)
+    kept = index_map(graph, removed, made.biases)
+    if not kept:
+        raise NoEffectError(_nothing(graph, wanted))
+    return _Attempt(dead, wanted, keep, removed, made, kept, cut(made.network, kept))
+
+
+def _proven(
+    graph: ChannelGraph, attempt: _Attempt, inputs: Sequence[Tensor]
+) -> tuple[int | None, tuple[str, ...]]:
+    """Find the first call that a cut network gets wrong, mending what can be mended on the way."""
+    rewritten: list[str] = []
+    last = -1
+    while True:
+        wrong = misfit(graph, attempt.smaller, inputs, attempt.removed)
+        if wrong is None or wrong <= last:
+            return wrong, tuple(rewritten)
+        if not repair(graph, attempt.smaller, wrong, attempt.removed):
+            return wrong, tuple(rewritten)
+        call = graph.record.calls[wrong]
+        rewritten.append(f"{call.name} at {call.source or call.node}")
+        last = wrong
 
 
 def check_finite(network: nn.Module) -> None:
@@ -125,6 +178,68 @@ def check_finite(network: nn.Module) -> None:
 def _finite(tensor: Tensor) -> bool:
     """Whether all values are; a finite sum tells in one pass, only its overflow needs a second."""
     return math.isfinite(float(tensor.sum())) or bool(torch.isfinite(tensor).all())
+
+
+def listed(graph: ChannelGraph, filters: Mapping[str, Sequence[int]]) -> Tensor:
+    """Want filters by the name of their layer; what is coupled with them goes too.
+
+    Args:
+        graph: of the network.
+        filters: indices per layer, such as `{"layer1.0.conv1": [3, 17]}`.
+
+    Returns:
+        Shape `[channels]`.
+
+    Raises:
+        ModelError: a layer that makes no channels, or an index that it does not have.
+    """
+    made = {axis.parameter.rpartition(".")[0] or axis.parameter: axis for axis in graph.writers}
+    wanted = torch.zeros(graph.channels.count, dtype=torch.bool)
+    for layer, indices in filters.items():
+        if layer not in made:
+            raise ModelError(f"{layer}: no layer that makes channels.{suggestion(layer, made)}")
+        channels = graph.channels_of(made[layer])
+        beyond = [index for index in indices if not 0 <= index < len(channels)]
+        if beyond:
+            raise ModelError(
+                f"{layer}: has {len(channels)} filters, there is no filter {beyond[0]}"
+            )
+        wanted[channels[list(indices)]] = True
+    return wanted
+
+
+def masked(graph: ChannelGraph, masks: Mapping[str, Tensor]) -> Tensor:
+    """Want the channels whose filters a sparsifying method has masked, in every layer that makes them.
+
+    Args:
+        graph: of the network.
+        masks: per parameter name, of the parameter's shape; 0 where it is masked.
+
+    Returns:
+        Shape `[channels]`.
+
+    Raises:
+        ModelError: a mask of another shape, or for a parameter that no call reads.
+    """
+    alive = torch.zeros(graph.channels.count, dtype=torch.bool)
+    known = torch.zeros_like(alive)
+    shapes = {graph.record.names[n]: graph.record.shapes[n] for n in graph.record.names}
+    for name, mask in masks.items():
+        if name not in shapes:
+            raise ModelError(f"{name}: a mask for a parameter that no call reads")
+        if tuple(mask.shape) != shapes[name]:
+            raise ModelError(
+                f"{name}: a mask of shape {list(mask.shape)} for a parameter of {list(shapes[name])}"
+            )
+    for axis in graph.writers:
+        channels = graph.channels_of(axis)
+        if axis.parameter in masks:
+            rows = masks[axis.parameter].movedim(axis.dimension, 0).reshape(len(channels), -1)
+            alive[channels[rows.ne(0).any(1)]] = True
+            known[channels] = True
+        else:
+            alive[channels] = True
+    return known & ~alive
 
 
 def noise(inputs: Sequence[Tensor], count: int = 2, seed: int = 0) -> list[list[Tensor]]:

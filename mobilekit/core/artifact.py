@@ -82,6 +82,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`#rrggbb` per label, for masks."""
     state: dict[str, str] = {}
     """Output → input that it is fed back to in the next frame (previous mask)."""
+    notes: tuple[str, ...] = ()
+    """What was changed in the network before it was traced, in words."""
     failures: tuple[Failure, ...] = ()
     recipe_digest: str = ""
     steps: tuple[StepReport, ...] = ()

@@ -15,7 +15,7 @@ from mobilekit.core.targets import OnnxTarget
 from mobilekit.export.chatter import captured, telling
 from mobilekit.export.converted import Converted
 from mobilekit.export.preflight import operator_at, rewrite
-from mobilekit.runtime.program import Program
+from mobilekit.runtime.program import Program, has_free_batch
 
 
 def preload() -> None:
@@ -64,16 +64,6 @@ def convert(
     files.write_bytes(out, model.SerializeToString())
     return Converted(
         program.inputs, program.outputs, (*notes, *telling(lines)), time.monotonic() - started
-    )
-
-
-def has_free_batch(program: Program) -> bool:
-    """Say whether the program was traced with a symbolic first dimension."""
-    names = set(program.exported.graph_signature.user_inputs)
-    return any(
-        node.name in names and not isinstance(node.meta["val"].shape[0], int)
-        for node in program.exported.graph.nodes
-        if node.op == "placeholder" and node.meta["val"].dim()
     )
 
 

@@ -20,6 +20,7 @@ from mobilekit.export.rewrites import (
     pointwise,
     pooling,
     resize,
+    sampling,
     transposed,
 )
 from mobilekit.export.rewrites.rule import (
@@ -32,7 +33,7 @@ from mobilekit.export.rewrites.rule import (
     writes_in_place,
 )
 from mobilekit.export.traps import Finding
-from mobilekit.runtime.program import Program
+from mobilekit.runtime.program import Program, free_axes, has_free_batch
 
 if TYPE_CHECKING:
     from mobilekit.core.tensors import Arrays
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 FLOAT16_MOST = 65504.0
 MOST_CAUSES = 4
 _WRAPPERS = ("mobilekit/export/program.py", "mobilekit/export/tflite.py")
-_FAMILIES = (resize, pointwise, arrangement, transposed, pooling, ordering, absent)
+_FAMILIES = (resize, pointwise, arrangement, transposed, pooling, sampling, ordering, absent)
 CHECKS = integers.CHECKS
 
 
@@ -80,12 +81,23 @@ def rewrite(program: Program, target: Target) -> tuple[Program, tuple[str, ...]]
         _replace(module, node, replacement, f"rewritten_{index}")
     module.graph.eliminate_dead_code()
     module.recompile()
+    exported = _exported_again(module, program)
+    return Program(exported, program.inputs, program.outputs), _notes([f for f, _, _ in sprung])
+
+
+def _exported_again(module: fx.GraphModule, program: Program) -> torch.export.ExportedProgram:
+    """Trace a changed graph; a batch that was free stays free."""
+    free = has_free_batch(program)
     inputs = tuple(
-        torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in program.inputs
+        torch.zeros(
+            (2, *spec.shape[1:]) if free else spec.shape, dtype=getattr(torch, spec.dtype)
+        )
+        for spec in program.inputs
     )
     with torch.no_grad():
-        exported = torch.export.export(module, inputs, strict=False)
-    return Program(exported, program.inputs, program.outputs), _notes([f for f, _, _ in sprung])
+        return torch.export.export(
+            module, inputs, dynamic_shapes=free_axes(inputs) if free else None, strict=False
+        )
 
 
 def overflowing(program: Program, calibration: "list[Arrays]") -> tuple[Finding, ...]:

@@ -15,9 +15,8 @@ from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import MobilekitError, ModelError
 from mobilekit.core.tensors import TensorSpec, guess_layout
 from mobilekit.export.chatter import captured
-from mobilekit.runtime.program import Program
+from mobilekit.runtime.program import Program, free_axes
 
-MOST_BATCH = 1024
 _LOGGERS = ("torch", "torch.export", "torch.fx.experimental.symbolic_shapes", "torch._dynamo")
 
 
@@ -51,7 +50,7 @@ def trace(
             exported = torch.export.export(
                 wrapped,
                 *_doubled(examples, free_batch=free_batch),
-                dynamic_shapes=_free(examples) if free_batch else None,
+                dynamic_shapes=free_axes(examples) if free_batch else None,
                 strict=False,
             )
         except Exception as problem:
@@ -77,11 +76,6 @@ def _doubled(examples: tuple[Tensor, ...], *, free_batch: bool) -> tuple[tuple[T
     if any(not value.dim() or value.shape[0] != 1 for value in examples):
         raise ModelError("a free batch needs inputs whose first axis is 1")
     return (tuple(torch.cat([value, value]) for value in examples),)
-
-
-def _free(examples: tuple[Tensor, ...]) -> dict[str, Any]:
-    batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
-    return {"inputs": tuple({0: batch} for _ in examples)}
 
 
 def _check_free(exported: torch.export.ExportedProgram, results: tuple[Tensor, ...]) -> None:

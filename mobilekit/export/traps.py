@@ -44,6 +44,11 @@ TRAPS: tuple[Trap, ...] = (
         "Core ML has no bicubic resize. Two exact matrix products.",
     ),
     Trap(
+        "scaled-bilinear", ("coreml", "tflite"), "rewritten",
+        "by factors whose product with the size is rounded: coremltools gets the size wrong (38 for 30 × 1.3)"
+        " or stops, LiteRT takes the ratio of the sizes. By size, or two exact matrix products.",
+    ),
+    Trap(
         "gelu-tanh", ("coreml",), "rewritten",
         "coremltools drops approximate='tanh'. Written out with tanh.",
     ),
@@ -66,6 +71,18 @@ TRAPS: tuple[Trap, ...] = (
     Trap(
         "adaptive-max-pool", ("coreml", "tflite"), "rewritten",
         "no converter lowers it in general. Maxima of fixed windows.",
+    ),
+    Trap(
+        "average-divisor", ("coreml", "onnx"), "rewritten",
+        "torch.onnx drops divisor_override, coremltools stops at it. The plain average, times a factor.",
+    ),
+    Trap(
+        "affine-grid", ("coreml",), "rewritten",
+        "coremltools has no affine_grid, and names no operator. A matrix product with fixed positions.",
+    ),
+    Trap(
+        "random", ("coreml", "tflite", "onnx"), "refused",
+        "an operator that draws numbers: no file can compute the same.",
     ),
     Trap(
         "topk", ("tflite",), "rewritten",

@@ -45,6 +45,8 @@ class Source:
     labels: tuple[str, ...] = ()
     colours: tuple[str, ...] = ()
     state: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What was changed in the network, in words."""
 
 
 def load_source(
@@ -148,6 +150,7 @@ def _check_run(source: Source, integers: int) -> None:
         )
         raise ModelError(
             f"{source.reference}: does not take the input {shapes}: {reason_of(problem)}; give --input"
+            f"{''.join(f' ({note})' for note in source.notes)}"
         ) from problem
 
 
@@ -189,7 +192,8 @@ def _built(reference: str, name: str, make: Callable[[], nn.Module], seed: int) 
 
 def _ready(source: Source, weights: Path | None, seed: int) -> Source:
     """Give the network its weights, bake parametrizations in, and check that all is finite."""
-    module = source.module.eval().float()
+    source = _in_float32(source)
+    module = source.module
     if weights is not None:
         load_weights(module, weights)
     check_finite(source.reference, module)
@@ -199,6 +203,22 @@ def _ready(source: Source, weights: Path | None, seed: int) -> Source:
     bake(module)
     origin: WeightsOrigin = source.weights if weights is None else "given"
     return replace(source, module=module.eval(), weights=origin)
+
+
+def _in_float32(source: Source) -> Source:
+    """Bring a network in half or double precision, and inputs of that type, to float32."""
+    tensors = (*source.module.parameters(), *source.module.buffers())
+    kinds = {str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()}
+    module = source.module.eval().float()
+    others = sorted(kinds - {"float32"})
+    if not others:
+        return replace(source, module=module)
+    inputs = tuple(
+        msgspec.structs.replace(spec, dtype="float32") if spec.dtype in others else spec
+        for spec in source.inputs
+    )
+    note = f"the network is in {' and '.join(others)}; it is exported, and compared, in float32"
+    return replace(source, module=module, inputs=inputs, notes=(*source.notes, note))
 
 
 def bake(module: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 import pickle as _pickle  # noqa: TID251  only the name of its exception
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from safetensors import SafetensorError
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from mobilekit.core.errors import ModelError
 
 SHOWN = 3
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
+"""Keys under which training code puts a network's state dict into a checkpoint."""
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
@@ -44,7 +47,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a file, or from the `state_dict` entry of a checkpoint.
+    """Read a state dict from a file, or from the first entry of a checkpoint that `WRAPPERS` names.
 
     Raises:
         ModelError: missing, truncated, or of a form that would need unpickling.
@@ -52,12 +55,23 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"{path}: no such file of weights")
     content = _safetensors(path) if path.suffix == ".safetensors" else _checkpoint(path)
-    inner = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(inner, dict) or not all(isinstance(v, Tensor) for v in inner.values()):
+    inner = content
+    if isinstance(content, dict) and not _is_state(content):
+        held = [str(key) for key, value in content.items() if value and _is_state(value)]
+        known = next((key for key in WRAPPERS if key in held), None)
+        if known is None:
+            hint = f"; its entries {', '.join(held[:SHOWN])} do: save one alone" if held else ""
+            raise ModelError(f"{path}: holds no state dict (name → tensor){hint}")
+        inner = content[known]
+    if not _is_state(inner):
         raise ModelError(f"{path}: holds no state dict (name → tensor)")
     if not inner:
         raise ModelError(f"{path}: holds no tensors")
     return {str(name): tensor for name, tensor in inner.items()}
+
+
+def _is_state(value: object) -> TypeGuard[dict[str, Tensor]]:
+    return isinstance(value, dict) and all(isinstance(one, Tensor) for one in value.values())
 
 
 def _safetensors(path: Path) -> object:

@@ -170,6 +170,7 @@ def _trace(
         labels=request.labels or source.labels,
         colours=source.colours,
         state=source.state,
+        notes=source.notes,
         recipe_digest=plan.recipe_digest,
         tools=_tools(),
     )

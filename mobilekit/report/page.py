@@ -31,6 +31,7 @@ def render(manifest: Manifest, delegation: dict[str, DelegationReport] | None = 
         f'<p class="quiet">{escape(manifest.source)}{origin} · {escape(manifest.created)} · verified on'
         f" {escape(manifest.verified_on)}</p>"
     )
+    parts += [f"<p>{escape(note)}</p>" for note in manifest.notes]
     parts.append(table(tables.export_rows(manifest), tables.EXPORT_COLUMNS))
     parts += [f'<p class="fail">{escape(failure.reason)}</p>' for failure in manifest.failures]
     parts.append("<h2>Does each file compute what the network computes?</h2>")

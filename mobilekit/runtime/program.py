@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mobilekit.core.tensors import Arrays
 
 SPECS = "mobilekit.json"
+MOST_BATCH = 1024
 _FILE = re.compile(r'File "([^"]+)"')
 _OURS = Path(mobilekit.__file__).parent
 
@@ -157,6 +158,22 @@ def run(program: Program, arrays: "Arrays", threads: int = 1) -> "Arrays":
     finally:
         torch.set_num_threads(before)
     return {spec.name: value.numpy() for spec, value in zip(program.outputs, results, strict=True)}
+
+
+def free_axes(inputs: tuple[torch.Tensor, ...]) -> dict[str, Any]:
+    """Return the dynamic shapes of a program whose inputs share a free batch, for `torch.export`."""
+    batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
+    return {"inputs": tuple({0: batch} for _ in inputs)}
+
+
+def has_free_batch(program: Program) -> bool:
+    """Say whether the program was traced with a symbolic first dimension."""
+    names = set(program.exported.graph_signature.user_inputs)
+    return any(
+        node.name in names and not isinstance(node.meta["val"].shape[0], int)
+        for node in program.exported.graph.nodes
+        if node.op == "placeholder" and node.meta["val"].dim()
+    )
 
 
 def flat(value: Any) -> tuple[torch.Tensor, ...]:

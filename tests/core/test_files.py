@@ -47,6 +47,14 @@ def test_replacing_keeps_the_former_folder_when_the_block_raises(tmp_path: Path)
     assert [p.name for p in tmp_path.iterdir()] == ["artifact"]
 
 
+def test_what_cannot_be_written_is_named_where_it_was_to_be(tmp_path: Path):
+    target = tmp_path / "artifact"
+    with pytest.raises(OutputError) as caught, files.replacing(target) as fresh:
+        (fresh / "golden").write_text("a file")
+        files.write_text(fresh / "golden" / "x", "inside")
+    assert str(target / "golden" / "x") in str(caught.value)
+
+
 def test_replacing_without_an_exchange_uses_renames(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(files, "_exchange", lambda _one, _other: False)
     target = tmp_path / "artifact"

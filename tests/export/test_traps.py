@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,6 +16,7 @@ from mobilekit.core.tensors import TensorSpec
 from mobilekit.export.preflight import CHECKS, find_traps, rules
 from mobilekit.export.program import trace
 from mobilekit.export.traps import TRAPS
+from mobilekit.runtime import open_model
 
 COREML = CoremlTarget(precision="float32")
 TFLITE = TfliteTarget()
@@ -26,7 +28,7 @@ def _resize(**options: Any) -> Net:
     return lambda x: functional.interpolate(x, **options)
 
 
-WRONG: dict[str, tuple[str, Target, Net]] = {
+WRONG: dict[str, tuple[str, Target, nn.Module | Net]] = {
     "antialias-coreml": (
         "antialiased-resize", COREML, _resize(size=(7, 6), mode="bilinear", antialias=True),
     ),
@@ -35,6 +37,16 @@ WRONG: dict[str, tuple[str, Target, Net]] = {
     ),
     "nearest-up-tflite": ("fractional-nearest", TFLITE, _resize(size=(20, 17), mode="nearest")),
     "nearest-down-tflite": ("fractional-nearest", TFLITE, _resize(size=(7, 5), mode="nearest")),
+    "bilinear-factor-tflite": (
+        "scaled-bilinear", TFLITE, _resize(scale_factor=1.7, mode="bilinear"),
+    ),
+    "bilinear-half-of-an-odd-size-tflite": (
+        "scaled-bilinear", TFLITE, _resize(scale_factor=0.5, mode="bilinear"),
+    ),
+    "divisor-onnx": (
+        "average-divisor", OnnxTarget(dynamic_batch=False),
+        nn.AvgPool2d(3, 2, padding=1, ceil_mode=True, divisor_override=5),
+    ),
     "nearest-factor-tflite": (
         "fractional-nearest", TFLITE, _resize(scale_factor=1.5, mode="nearest"),
     ),
@@ -47,10 +59,11 @@ def test_a_silent_trap_gives_wrong_values_without_the_guard_and_right_ones_with_
     name: str, apply: Any, roundtrip: Any, float32_bar: float
 ) -> None:
     trap, target, function = WRONG[name]
-    bare = roundtrip(apply(function), (PLAIN,), target, guarded=False)
+    net = function if isinstance(function, nn.Module) else apply(function)
+    bare = roundtrip(net, (PLAIN,), target, guarded=False)
     assert bare.relative_l2 > 10 * float32_bar
     assert bare.converted.notes == ()
-    guarded = roundtrip(apply(function), (PLAIN,), target)
+    guarded = roundtrip(net, (PLAIN,), target)
     assert guarded.relative_l2 <= float32_bar
     assert [note.partition(":")[0] for note in guarded.converted.notes] == [trap]
 
@@ -72,6 +85,19 @@ FAILING: dict[str, tuple[str, Target, nn.Module | Net]] = {
     "nearest-exact-coreml": (
         "fractional-nearest", COREML, _resize(size=(20, 17), mode="nearest-exact"),
     ),
+    "bilinear-factor-coreml": (
+        "scaled-bilinear", COREML, _resize(scale_factor=1.7, mode="bilinear"),
+    ),
+    "antialias-then-factor-coreml": (
+        "scaled-bilinear", COREML,
+        lambda x: functional.interpolate(2 * x, scale_factor=(0.7, 1.7), mode="bilinear"),
+    ),
+    "divisor-coreml": (
+        "average-divisor", COREML, nn.AvgPool2d((3, 2), 2, padding=1, divisor_override=4),
+    ),
+    "affine-grid-coreml": ("affine-grid", COREML, lambda x: functional.affine_grid(
+        x[:, 0, :2, :3], [1, 4, 5, 6], align_corners=False,
+    )),
     "celu-coreml": ("celu", COREML, lambda x: functional.celu(x, alpha=0.7)),
     "shuffle-coreml": ("channel-shuffle", COREML, nn.ChannelShuffle(2)),
     "circular-coreml": (
@@ -138,6 +164,14 @@ REFUSED: dict[str, tuple[str, Target, Net, str]] = {
     "sort": ("sort", TFLITE, lambda x: torch.sort(x, dim=-1)[0], "no sort"),
     "argsort": ("sort", TFLITE, lambda x: torch.argsort(x, dim=-1), "no sort"),
     "fft-coreml": ("fft", COREML, lambda x: torch.fft.fft2(x).abs(), "Fourier"),
+    "rand-like-coreml": ("random", COREML, lambda x: x + torch.rand_like(x), "random"),
+    "rand-like-tflite": ("random", TFLITE, lambda x: x + torch.rand_like(x), "random"),
+    "rand-like-onnx": ("random", OnnxTarget(), lambda x: x + torch.rand_like(x), "random"),
+    "randn-onnx": ("random", OnnxTarget(), lambda x: x + torch.randn(1, 4, 13, 11), "random"),
+    "bernoulli-onnx": ("random", OnnxTarget(), lambda x: torch.bernoulli(x.sigmoid()), "random"),
+    "dropout-onnx": (
+        "random", OnnxTarget(), lambda x: functional.dropout(x, training=True), "random",
+    ),
     "fft-tflite": ("fft", TFLITE, lambda x: torch.fft.rfft(x).abs(), "Fourier"),
 }  # fmt: skip
 
@@ -188,6 +222,32 @@ def test_large_numbers_that_are_no_int64_values_are_left_alone(apply: Any) -> No
         program = trace(apply(function), (PLAIN,))
         assert find_traps(program, TFLITE) == ()
         assert find_traps(program, COREML) == ()
+
+
+@pytest.mark.parametrize("corners", [None, True])
+def test_sizes_that_float32_rounds_down_are_right_in_core_ml(
+    corners: bool | None, apply: Any, roundtrip: Any, float32_bar: float
+) -> None:
+    spec = TensorSpec("x", (1, 4, 30, 30))
+    net = apply(_resize(scale_factor=(1.3, 2.6), mode="bilinear", align_corners=corners))
+    bare = roundtrip(net, (spec,), COREML, guarded=False)
+    assert bare.outputs["output"].shape == (1, 4, 38, 77)
+    assert bare.references["output"].shape == (1, 4, 39, 78)
+    assert roundtrip(net, (spec,), COREML).relative_l2 <= float32_bar
+    line = TensorSpec("x", (1, 4, 30))
+    net = apply(_resize(scale_factor=1.3, mode="linear", align_corners=corners))
+    assert roundtrip(net, (line,), COREML).relative_l2 <= float32_bar
+
+
+def test_a_rewrite_leaves_the_batch_free(roundtrip: Any) -> None:
+    net = nn.Sequential(nn.Conv2d(4, 4, 1), nn.AvgPool2d(3, divisor_override=5))
+    trip = roundtrip(trace(net.eval(), (PLAIN,), free_batch=True), (PLAIN,), OnnxTarget())
+    assert not any("batch" in note for note in trip.converted.notes)
+    runner = open_model(trip.path)
+    x = np.random.default_rng(0).standard_normal((3, *PLAIN.shape[1:])).astype(np.float32)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(runner.run({"x": x})["output"], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_sort_converts_bare_to_a_file_that_the_interpreter_cannot_load(

@@ -200,6 +200,22 @@ def test_only_weights_that_were_drawn_here_are_called_seeded(
     assert load(**plain, arguments={"weights": "DEFAULT"}).weights == "factory"
 
 
+@pytest.mark.parametrize("kind", ["float16", "float64", "bfloat16"])
+def test_other_precisions_become_float32_and_it_is_said(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(
+        "import torch\n"
+        "def build(kind):\n"
+        "    return torch.nn.Conv2d(3, 4, 3).to(getattr(torch, kind))\n"
+    )
+    dtype = "float32" if kind == "bfloat16" else kind
+    given = TensorSpec("image", (1, 3, 8, 8), dtype, layout="NCHW")
+    source = load(f"{path}:build", inputs=(given,), arguments={"kind": kind})
+    assert source.inputs[0].dtype == "float32"
+    assert source.notes == (f"the network is in {kind}; it is exported, and compared, in float32",)
+    assert load("lenet-caffe").notes == ()
+
+
 def test_indices_are_drawn_inside_the_table(tmp_path: Path) -> None:
     path = tmp_path / "table.py"
     path.write_text(

@@ -119,3 +119,16 @@ def test_checkpoints_of_something_else(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "w.pt")
     with pytest.raises(ModelError, match="holds no"):
         read_state(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
+def test_the_state_dict_of_a_checkpoint_is_understood(key: str, tmp_path: Path) -> None:
+    state = {"weight": torch.ones(2, 2)}
+    torch.save({"epoch": 3, "optimizer": {"step": 1}, key: state}, tmp_path / "w.pt")
+    assert torch.equal(read_state(tmp_path / "w.pt")["weight"], state["weight"])
+
+
+def test_a_checkpoint_with_another_key_says_which_entries_are_state_dicts(tmp_path: Path) -> None:
+    torch.save({"epoch": 3, "teacher": {"weight": torch.ones(2)}}, tmp_path / "w.pt")
+    with pytest.raises(ModelError, match=r"its entries teacher do: save one alone"):
+        read_state(tmp_path / "w.pt")

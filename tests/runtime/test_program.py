@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,31 @@ def test_a_program_comes_back_with_its_specs_and_values(tmp_path: Path) -> None:
     assert np.array_equal(run(back, {"image": x})["maps"], expected)
     runner = open_model(path)
     assert np.array_equal(runner.run({"image": x})["maps"], expected)
+
+
+def test_a_saved_program_does_not_say_where_its_sources_lie(tmp_path: Path) -> None:
+    from mobilekit.export.preflight import place_of
+    from mobilekit.export.program import trace
+
+    class Twice(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x) * 2
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(4, 4)
+
+    program = trace(Twice().eval(), (TensorSpec("x", (1, 4)),))
+    places = [place_of(node) for node in program.exported.graph.nodes]
+    save(program, tmp_path / "net.pt2")
+    with zipfile.ZipFile(tmp_path / "net.pt2") as archive:
+        stored = b"".join(archive.read(name) for name in archive.namelist())
+    assert b"test_program.py" in stored
+    for folder in (Path(__file__).parent, Path(torch.__file__).parent):
+        assert str(folder).encode() not in stored
+    back = load(tmp_path / "net.pt2")
+    assert [place_of(node) for node in back.exported.graph.nodes] == places
+    assert any(source.startswith("test_program.py:") for _, source in places)
 
 
 def test_a_foreign_program_is_described_by_its_graph(tmp_path: Path) -> None:

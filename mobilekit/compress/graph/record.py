@@ -9,6 +9,7 @@ import contextlib
 import functools
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -54,6 +55,8 @@ class Call:
     """Path of the innermost module whose `forward` makes the call; empty for the network itself."""
     source: str
     """`file.py:12` of the line of the network's own code that makes the call, where it is known."""
+    node: str = ""
+    """Name of the node that makes the call, in a network that is an `fx.GraphModule`."""
 
     @property
     def name(self) -> str:
@@ -216,11 +219,15 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         }
         self._stack: list[str] = []
         self._last = ("", "")
+        self.node: fx.Node | None = None
 
     def run(self, inputs: Sequence[Tensor]) -> Record:
         self._record.inputs = tuple(self._new(tensor) for tensor in inputs)
         with self._paths(), self:
-            outputs = self._network(*inputs)
+            if isinstance(self._network, fx.GraphModule):
+                outputs = _Interpreter(self._network, self).run(*inputs)
+            else:
+                outputs = self._network(*inputs)
         return self.end(outputs)
 
     def end(self, outputs: Any) -> Record:
@@ -265,7 +272,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if func is _DEVICE:
             return func(*args)
-        self._last = (self._stack[-1] if self._stack else "", _line())
+        self._last = (self._stack[-1] if self._stack else "", _line(self.node))
         before = _mapped((args, kwargs), Tensor, self._value)
         if self._watch is not None:
             values: list[Value] = []
@@ -282,7 +289,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if made:
             outputs = tuple(self._new(tensor) for tensor in made)
             module, source = self._last
-            self._record.calls.append(Call(func, before[0], before[1], outputs, module, source))
+            node = self.node.name if self.node is not None else ""
+            self._record.calls.append(
+                Call(func, before[0], before[1], outputs, module, source, node)
+            )
         return result
 
     def _value(self, tensor: Tensor) -> Value:
@@ -311,8 +321,27 @@ def _tensors(result: Any) -> list[Tensor]:
     return found
 
 
-def _line() -> str:
-    """Return `file.py:12` of the innermost line outside of torch and of this file."""
+class _Interpreter(fx.Interpreter):
+    """Runs a graph node by node, and tells the recorder which."""
+
+    def __init__(self, network: fx.GraphModule, recorder: _Recorder) -> None:
+        super().__init__(network, garbage_collect_values=False)
+        self._recorder = recorder
+
+    def run_node(self, n: fx.Node) -> Any:
+        self._recorder.node = n
+        return super().run_node(n)
+
+
+def _line(node: fx.Node | None = None) -> str:
+    """Return `file.py:12` of the innermost line outside of torch and of this file.
+
+    In a graph, that of the code which the node was traced from.
+    """
+    if node is not None:
+        places = re.findall(r'File "([^"]+)", line (\d+)', node.stack_trace or "")
+        own = [one for one in places if not one[0].startswith(_TORCH)]
+        return f"{Path(own[-1][0]).name}:{own[-1][1]}" if own else ""
     frame: FrameType | None = sys._getframe(2)  # noqa: SLF001
     while frame is not None:
         file = frame.f_code.co_filename

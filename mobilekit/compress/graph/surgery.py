@@ -60,7 +60,7 @@ def cut(network: nn.Module, kept: IndexMap) -> nn.Module:
             if isinstance(tensor, nn.Parameter):
                 smaller = nn.Parameter(smaller, requires_grad=tensor.requires_grad)
             memo[id(tensor)] = smaller
-    result = _clone(network, memo)
+    result = clone(network, memo)
     old = dict(network.named_modules())
     for name, module in result.named_modules():
         _fit(module, old[name])
@@ -96,7 +96,7 @@ _COPIES = {"clone", "contiguous"}
 _VIEWS = {"_unsafe_view": "view", "_reshape_alias": "view", "reshape": "view"}
 
 
-def _clone(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+def clone(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     """Copy a module like `copy.deepcopy`, without the hundreds of empty hook dictionaries' detours."""
     if id(module) in memo:
         known: nn.Module = memo[id(module)]
@@ -113,8 +113,7 @@ def _clone(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
             copied = None
         elif key == "_modules":
             copied = {
-                name: None if child is None else _clone(child, memo)
-                for name, child in value.items()
+                name: None if child is None else clone(child, memo) for name, child in value.items()
             }
         elif isinstance(value, (dict, set)) and not value:
             copied = type(value)()

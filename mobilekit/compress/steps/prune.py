@@ -27,7 +27,7 @@ from mobilekit.compress.base import Context, StepReport, count_parameters
 from mobilekit.compress.checking import residual, resolutions
 from mobilekit.compress.graph.channels import OUTPUT, ChannelGraph, Group
 from mobilekit.compress.graph.prediction import Cost, predict
-from mobilekit.compress.pruning import Options, Pruned, prune
+from mobilekit.compress.pruning import Options, Pruned, listed, prune
 from mobilekit.compress.sparsity.context import Scope, choose
 from mobilekit.compress.sparsity.criteria import Aggregate, Criterion, scores
 from mobilekit.core.errors import ModelError, RecipeError
@@ -48,6 +48,8 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the step; neither `sparsity` nor `budget` removes what is dead, exactly."""
 
     sparsity: Annotated[float, msgspec.Meta(ge=0, lt=1)] | None = None
+    channels: dict[str, tuple[Annotated[int, msgspec.Meta(ge=0)], ...]] = {}
+    """Filters that go, by the name of their layer; what is coupled with them goes too."""
     budget: Budget | None = None
     criterion: Criterion = "l2"
     aggregate: Aggregate = "mean"
@@ -69,8 +71,8 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ModelError: a network that cannot be traced, or a residual beyond the tolerance.
             NoEffectError: nothing can go.
         """
-        if self.sparsity is not None and self.budget is not None:
-            raise RecipeError("prune: give a sparsity or a budget, not both")
+        if (self.sparsity is not None) + (self.budget is not None) + bool(self.channels) > 1:
+            raise RecipeError("prune: give a sparsity, a budget or channels, not several of them")
         context.progress("following the channels")
         pruned = prune(
             network,
@@ -85,7 +87,11 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Say what was asked for and not reached: layers that are pinned or not understood."""
         found = []
         for layer in pruned.coverage.layers:
-            asked = int((self.sparsity or 0) * layer.before) or self.budget is not None
+            asked = (
+                layer.layer in self.channels
+                or int((self.sparsity or 0) * layer.before)
+                or self.budget is not None
+            )
             if asked and layer.state in {"pinned", "unsupported"} and layer.reason != OUTPUT:
                 found.append(f"{layer.layer}: {layer.state}: {layer.reason}")
         if pruned.refused:
@@ -93,6 +99,8 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(found)
 
     def _choice(self, network: nn.Module, seed: int) -> Callable[[ChannelGraph], Tensor] | None:
+        if self.channels:
+            return lambda graph: listed(graph, self.channels)
         if self.sparsity is not None:
             share = self.sparsity
             return lambda graph: self._wanted(graph, network, seed, share)
@@ -151,6 +159,9 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         notes = [f"{pruned.coverage.removed} filters removed"]
         if pruned.carriers:
             notes.append(f"{pruned.carriers} dead channels stay to carry constants")
+        if pruned.rewritten:
+            places = ", ".join(dict.fromkeys(pruned.rewritten))
+            notes.append(f"numbers in the code rewritten in a traced graph: {places}")
         if pruned.refused:
             notes.append(f"{pruned.refused} dead channels stay: no constants where they are read")
         error = None

@@ -19,6 +19,18 @@ def _fft(_arguments: dict[str, Operand]) -> nn.Module:
     raise Refused("Fourier transforms have no operator in the phone formats")
 
 
+def _random(_arguments: dict[str, Operand]) -> nn.Module:
+    raise Refused(
+        "draws random numbers, so no file can compute what the network computes; make the numbers an"
+        " input, or leave the operator out for inference"
+    )
+
+
+def _dropout(arguments: dict[str, Operand]) -> nn.Module | None:
+    training, share = bool(arguments["train"]), float(arguments["p"])
+    return _random(arguments) if training and share > 0 else None
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "detection-post-processing", _ALL,
@@ -28,6 +40,22 @@ RULES: tuple[Rule, ...] = (
             "torchvision.deform_conv2d.default",
         ),
         _detection,
+    ),
+    Rule("random", _ALL, ("aten.dropout.default", "aten.feature_dropout.default"), _dropout),
+    Rule(
+        "random", _ALL,
+        tuple(
+            f"aten.{name}"
+            for name in (
+                "rand.default", "rand_like.default", "randn.default", "randn_like.default",
+                "randint.default", "randint.low", "randint_like.default",
+                "randint_like.low_dtype", "randperm.default", "bernoulli.default", "bernoulli.p",
+                "multinomial.default", "normal.Tensor_float", "normal.float_Tensor",
+                "normal.Tensor_Tensor", "normal_.default", "uniform.default", "uniform_.default",
+                "bernoulli_.float", "normal_functional.default", "exponential.default",
+            )
+        ),
+        _random,
     ),
     Rule(
         "fft", _PHONES,

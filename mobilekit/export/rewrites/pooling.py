@@ -1,4 +1,4 @@
-"""Adaptive max pooling, as maxima over the windows that PyTorch defines."""
+"""Adaptive max pooling, as maxima over PyTorch's windows; averages with a divisor of their own."""
 
 import torch
 from torch import Tensor, nn
@@ -38,11 +38,67 @@ def _adaptive(arguments: dict[str, Operand]) -> nn.Module:
     return AdaptiveMax((int(x.shape[-2]), int(x.shape[-1])), (int(size[0]), int(size[1])))
 
 
+class DividedAverage(nn.Module):
+    """Sums over windows, with zeros around, times a factor per position."""
+
+    factor: Tensor
+
+    def __init__(self, options: dict[str, Operand], pad: list[int], factor: Tensor) -> None:
+        super().__init__()
+        self.options, self.pad = options, pad
+        self.register_buffer("factor", factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, C, H, W] to [N, C, H', W']."""
+        padded = functional.pad(x, self.pad)
+        return functional.avg_pool2d(padded, **self.options) * self.factor
+
+
+def _average(arguments: dict[str, Operand]) -> nn.Module | None:
+    """Build an average whose divisor the formats cannot hold.
+
+    The factor is measured: PyTorch's own average of ones over the plain one of the padded ones.
+    """
+    divisor = arguments["divisor_override"]
+    if divisor is None:
+        return None
+    x: Tensor = arguments["self"]
+    kernel, padding = _both(arguments["kernel_size"]), _both(arguments["padding"])
+    stride = _both(arguments["stride"] or kernel)
+    ones = torch.ones(1, 1, int(x.shape[-2]), int(x.shape[-1]))
+    options = {"kernel_size": kernel, "stride": stride}
+    wanted = functional.avg_pool2d(
+        ones, **options, padding=padding, ceil_mode=bool(arguments["ceil_mode"]),
+        divisor_override=int(divisor),
+    )  # fmt: skip
+    ends = [
+        max((rows - 1) * step + size - length - before, 0)
+        for rows, step, size, length, before in zip(
+            wanted.shape[2:], stride, kernel, ones.shape[2:], padding, strict=True
+        )
+    ]
+    pad = [padding[1], ends[1], padding[0], ends[0]]
+    found = functional.avg_pool2d(functional.pad(ones, pad), **options)
+    rows, columns = wanted.shape[2:]
+    return DividedAverage(options, pad, wanted / found[:, :, :rows, :columns])
+
+
+def _both(value: Operand) -> list[int]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    return [int(one) for one in values] * (2 if len(values) == 1 else 1)
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "adaptive-max-pool",
         frozenset({"coreml", "tflite"}),
         ("aten.adaptive_max_pool2d.default",),
         _adaptive,
+    ),
+    Rule(
+        "average-divisor",
+        frozenset({"coreml", "onnx"}),
+        ("aten.avg_pool2d.default",),
+        _average,
     ),
 )

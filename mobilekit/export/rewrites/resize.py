@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mobilekit.export.rewrites.rule import Operand, Rule
 
@@ -44,6 +45,34 @@ class Gather(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return [N, C, len(rows), len(columns)]."""
         return torch.index_select(torch.index_select(x, 2, self.rows), 3, self.columns)
+
+
+class SizedBilinear(nn.Module):
+    """A bilinear resize by its size alone."""
+
+    def __init__(self, size: tuple[int, int], *, corners: bool) -> None:
+        super().__init__()
+        self.size, self.corners = size, corners
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [N, C, H', W']."""
+        return functional.interpolate(
+            x, self.size, mode="bilinear", align_corners=self.corners or None
+        )
+
+
+class MatrixResize(nn.Module):
+    """`x Bᵀ` for x [N, C, W], B [W', W]."""
+
+    columns: Tensor
+
+    def __init__(self, columns: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("columns", columns.t().contiguous())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [N, C, W']."""
+        return torch.matmul(x, self.columns)
 
 
 def sizes(arguments: dict[str, Operand]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -84,6 +113,53 @@ def _linear(operator: Callable[..., Tensor]) -> Callable[[dict[str, Operand]], n
     return build
 
 
+def _by_factors(*, sized: bool) -> Callable[[dict[str, Operand]], nn.Module | None]:
+    """Build what takes the place of a bilinear resize by factors.
+
+    PyTorch divides positions by the factor, LiteRT by the ratio of the sizes, which is another one
+    where a size was rounded down; coremltools rounds sizes down after a multiplication in float32, and
+    so makes 38 of 30 × 1.3.
+
+    Args:
+        sized: the format gets sizes wrong as well, and wants them said.
+    """
+
+    def build(arguments: dict[str, Operand]) -> nn.Module | None:
+        factors = _scales(arguments)
+        if None in factors:
+            return None
+        before, after = sizes(arguments)
+        corners = bool(arguments["align_corners"])
+        if not corners and not all(map(_is_ratio, factors, before, after)):
+            return _linear(_ATEN.upsample_bilinear2d.default)(arguments)
+        if sized and not all(map(_is_plain, factors, before, after)):
+            return SizedBilinear(after, corners=corners)
+        return None
+
+    return build
+
+
+def _by_factor(arguments: dict[str, Operand]) -> nn.Module | None:
+    """Build what takes the place of a linear resize of [N, C, W] by a factor."""
+    factors = arguments.get("scale_factors")
+    width = int(arguments["input"].shape[2])
+    if factors is None or _is_plain(factors[0], width, int(width * factors[0])):
+        return None
+    corners, new = bool(arguments["align_corners"]), int(width * factors[0])
+    apply = _ATEN.upsample_linear1d.default
+    identity = torch.eye(width).reshape(1, width, width)
+    return MatrixResize(apply(identity, [new], corners, float(factors[0]))[0].t().contiguous())
+
+
+def _is_ratio(factor: float | None, before: int, after: int) -> bool:
+    return factor is not None and abs(before * factor - after) < _ROUNDING * after
+
+
+def _is_plain(factor: float | None, before: int, after: int) -> bool:
+    """Say whether float32 holds the factor, and the new size is a whole number without rounding."""
+    return factor is not None and (factor * 64).is_integer() and before * factor == after
+
+
 def _nearest(operator: Callable[..., Tensor]) -> Callable[[dict[str, Operand]], nn.Module | None]:
     def build(arguments: dict[str, Operand]) -> nn.Module | None:
         (height, width), (rows, columns) = sizes(arguments)
@@ -107,7 +183,9 @@ def _positions(
     return picked.reshape(-1).to(torch.int64)
 
 
+_ROUNDING = 1e-9
 _PHONES = frozenset({"coreml", "tflite"})
+_TFLITE = frozenset({"tflite"})
 _COREML = frozenset({"coreml"})
 
 RULES: tuple[Rule, ...] = (
@@ -126,6 +204,9 @@ RULES: tuple[Rule, ...] = (
         ("aten.upsample_bicubic2d.vec", "aten.upsample_bicubic2d.default"),
         _linear(_ATEN.upsample_bicubic2d.default),
     ),
+    Rule("scaled-bilinear", _COREML, ("aten.upsample_bilinear2d.vec",), _by_factors(sized=True)),
+    Rule("scaled-bilinear", _TFLITE, ("aten.upsample_bilinear2d.vec",), _by_factors(sized=False)),
+    Rule("scaled-bilinear", _COREML, ("aten.upsample_linear1d.vec",), _by_factor),
     Rule(
         "fractional-nearest", _PHONES,
         ("aten.upsample_nearest2d.vec", "aten.upsample_nearest2d.default"),

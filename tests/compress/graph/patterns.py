@@ -304,6 +304,23 @@ class Attention(nn.Module):
         return self.head(x.mean(1))
 
 
+class Encoder(nn.Module):
+    """PyTorch's own multi-head attention, without a norm before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 32, 8, stride=8)
+        self.attention = nn.MultiheadAttention(32, 4, batch_first=True)
+        self.up, self.down = nn.Linear(32, 64), nn.Linear(64, 32)
+        self.head = nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x).reshape(-1, 32, 16).permute(0, 2, 1)
+        x = x + self.attention(x, x, x, need_weights=False)[0]
+        x = x + self.down(F.relu(self.up(x)))
+        return self.head(x.mean(1))
+
+
 class Dense(nn.Module):
     """A dense block with a pre-activation norm and a PReLU."""
 
@@ -390,6 +407,7 @@ PATTERNS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "dict outputs": (DictOutputs, IMAGE),
     "squeeze and excite": (Gated, IMAGE),
     "attention": (Attention, IMAGE),
+    "multi-head attention": (Encoder, IMAGE),
     "dense": (Dense, IMAGE),
     "norms": (Normed, IMAGE),
     "volume": (Volume, (1, 2, 4, 8, 8)),

@@ -4,13 +4,14 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from mobilekit.compress.checking import residual, resolutions
 from mobilekit.compress.graph.channels import OUTPUT, ChannelGraph
-from mobilekit.compress.pruning import Options, Pruned, prune
-from mobilekit.core.errors import NoEffectError
+from mobilekit.compress.pruning import Options, Pruned, listed, masked, prune
+from mobilekit.core.errors import ModelError, NoEffectError
 from tests.compress.graph.patterns import IMAGE, PATTERNS, DictOutputs, Gated, Halves, Shared
 from tests.compress.graph.random_nets import every_second, randomize, zero
 
@@ -172,6 +173,67 @@ def first_half(graph: ChannelGraph) -> Tensor:
     group = graph.groups[0]
     wanted[group.channels[: len(group.channels) // 2]] = True
     return wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("slice", {"stem": 16, "first": 4, "second": 4}),
+        ("hard-coded view", {"middle": 8, "hidden": 16}),
+        ("option A", {"stem": 8, "conv1": 16, "conv2": 16}),
+        ("attention", {"embed": 16, "qkv": 48, "up": 32}),
+        ("multi-head attention", {"embed": 16, "up": 32, "attention.out_proj": 16}),
+    ],
+)
+def test_numbers_in_the_code_are_rewritten(name: str, layers: dict[str, int]) -> None:
+    network, inputs = made(name)
+    pruned = prune(network, inputs, every_second)
+    assert pruned.rewritten
+    after = {row.layer: row.after for row in pruned.coverage.layers}
+    assert {layer: after[layer] for layer in layers} == layers
+    assert pruned.network.state_dict().keys() == network.state_dict().keys()
+    assert pruned.network(torch.randn(3, *inputs[0].shape[1:])).shape[0] == 3
+
+
+def test_a_network_that_torch_fx_cannot_trace_is_pinned_there_and_says_so() -> None:
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.middle = nn.Conv2d(3, 16, 3), nn.Conv2d(16, 16, 3)
+            self.head = nn.Linear(16 * 9, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.middle(torch.relu(self.stem(x)))
+            while x.shape[-1] > 3:
+                x = F.avg_pool2d(x, 2)
+            return self.head(x.view(-1, 16 * 9))
+
+    network = Loop().eval()
+    pruned = prune(network, [torch.zeros(1, 3, 16, 16)], every_second)
+    rows = {row.layer: row for row in pruned.coverage.layers}
+    assert rows["stem"].after == 8
+    assert rows["middle"].state == "pinned"
+    assert "view at test_exactness.py" in rows["middle"].reason
+    assert pruned.rewritten == ()
+
+
+def test_filters_by_name_and_masks() -> None:
+    network, inputs = made("dict outputs")
+    smaller = prune(network, inputs, lambda graph: listed(graph, {"stem": [3, 5]})).network
+    assert smaller.stem.out_channels == 14
+    mask = torch.ones_like(network.middle.weight)
+    mask[4:7] = 0
+    smaller = prune(network, inputs, lambda g: masked(g, {"middle.weight": mask})).network
+    assert smaller.middle.out_channels == 13
+    graph = ChannelGraph(network, inputs)
+    with pytest.raises(ModelError, match=r"Did you mean.*stem|stem"):
+        listed(graph, {"stemm": [0]})
+    with pytest.raises(ModelError, match="has 16 filters, there is no filter 16"):
+        listed(graph, {"stem": [16]})
+    with pytest.raises(
+        ModelError, match=r"mask of shape \[3\] for a parameter of \[16, 16, 3, 3\]"
+    ):
+        masked(graph, {"middle.weight": torch.ones(3)})
 
 
 def test_rounding_keeps_a_multiple() -> None:

@@ -717,11 +717,11 @@ def test_the_proof_names_the_first_difference(other, words):
 
 
 def test_the_proof_sees_another_value_and_another_output():
-    before = record(Net(lambda s, x: (x + 1, x.exp() * x)), [IMAGE])
-    assert difference(before, record(Net(lambda s, x: (x + 1, x.exp() * x)), [IMAGE]), ()) is None
-    swapped = record(Net(lambda s, x: (x + 1, (lambda y: y * y)(x.exp()))), [IMAGE])  # noqa: PLC3002
+    before = record(Net(lambda _, x: (x + 1, x.exp() * x)), [IMAGE])
+    assert difference(before, record(Net(lambda _, x: (x + 1, x.exp() * x)), [IMAGE]), ()) is None
+    swapped = record(Net(lambda _, x: (x + 1, (lambda y: y * y)(x.exp()))), [IMAGE])  # noqa: PLC3002
     assert str(difference(before, swapped, ())).startswith("mul in the network")
-    crossed = record(Net(lambda s, x: (x + 1, x.exp() * x)[::-1]), [IMAGE])
+    crossed = record(Net(lambda _, x: (x + 1, x.exp() * x)[::-1]), [IMAGE])
     assert difference(before, crossed, ()) == "the network's outputs"
 
 
