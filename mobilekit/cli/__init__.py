@@ -39,12 +39,6 @@ def execute(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     try:
         return command(arguments)
-    except MobilekitError as error:
-        if debug:
-            traceback.print_exc()
-        if is_allocation_failure(error):
-            return _fail(TOO_LITTLE_MEMORY, MachineError.exit_code)
-        return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
         return _fail(_words(error), 2)
     except KeyboardInterrupt:
@@ -55,11 +49,17 @@ def execute(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  the last door: one line for people, all with --debug
         if debug:
             traceback.print_exc()
-        if is_allocation_failure(error):
-            return _fail(TOO_LITTLE_MEMORY, MachineError.exit_code)
-        kind = type(error).__name__
-        message = " ".join(str(error).split())[:400]
-        return _fail(f"{kind}: {message} (unexpected; run again with --debug and report it)", 3)
+        return _fail(*_explained(error))
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """Return what to say of an error in one line, and the exit code."""
+    if is_allocation_failure(error):
+        return TOO_LITTLE_MEMORY, MachineError.exit_code
+    if isinstance(error, MobilekitError):
+        return str(error), error.exit_code
+    message = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+    return f"{message} (unexpected; run again with --debug and report it)", MachineError.exit_code
 
 
 def _fail(message: str, code: int) -> int:

@@ -1,12 +1,15 @@
 """`mobilekit export`: a network to Core ML, LiteRT and ONNX, verified and measured."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mobilekit.cli import console, options
 from mobilekit.core.targets import Os, Precision
+
+if TYPE_CHECKING:
+    from mobilekit.core.artifact import Manifest
 
 
 def export(
@@ -112,28 +115,31 @@ def export(
     return show(folder, manifest, json=json)
 
 
-def show(folder: Path, manifest: "object", *, json: bool) -> int:
+def show(folder: Path, manifest: "Manifest", *, json: bool) -> int:
     """Print the result of an export and return its exit code."""
-    from mobilekit.core.artifact import Manifest
-    from mobilekit.report import tables, words
-
-    assert isinstance(manifest, Manifest)  # noqa: S101  a type for the checker
     if json:
         console.print_json(manifest)
     else:
-        rows, columns = tables.export_rows(manifest), tables.EXPORT_COLUMNS
-        title = f"{manifest.name} → {folder}  {words.WEIGHTS[manifest.weights]}".rstrip()
-        console.print_table(rows, columns, title)
-        for note in manifest.notes:
-            console.warn(note)
-        for file in manifest.files:
-            for note in file.notes:
-                console.warn(f"{file.path}: {note}")
-        for file in manifest.files:
-            if file.parity.verdict != "pass":
-                console.warn(f"{file.path}: {file.parity.verdict}: {file.parity.reason}")
-        for failure in manifest.failures:
-            console.warn(failure.reason)
+        _tell(folder, manifest)
     if manifest.failures:
         return max(failure.exit_code for failure in manifest.failures)
     return 1 if any(file.parity.verdict == "fail" for file in manifest.files) else 0
+
+
+def _tell(folder: Path, manifest: "Manifest") -> None:
+    """Print the table, and what a person should not miss."""
+    from mobilekit.report import tables, words
+
+    rows, columns = tables.export_rows(manifest), tables.EXPORT_COLUMNS
+    title = f"{manifest.name} → {folder}  {words.WEIGHTS[manifest.weights]}".rstrip()
+    console.print_table(rows, columns, title)
+    for note in manifest.notes:
+        console.warn(note)
+    for file in manifest.files:
+        for note in file.notes:
+            console.warn(f"{file.path}: {note}")
+    for file in manifest.files:
+        if file.parity.verdict != "pass":
+            console.warn(f"{file.path}: {file.parity.verdict}: {file.parity.reason}")
+    for failure in manifest.failures:
+        console.warn(failure.reason)

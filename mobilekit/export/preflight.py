@@ -89,9 +89,7 @@ def _exported_again(module: fx.GraphModule, program: Program) -> torch.export.Ex
     """Trace a changed graph; a batch that was free stays free."""
     free = has_free_batch(program)
     inputs = tuple(
-        torch.zeros(
-            (2, *spec.shape[1:]) if free else spec.shape, dtype=getattr(torch, spec.dtype)
-        )
+        torch.zeros((2, *spec.shape[1:]) if free else spec.shape, dtype=getattr(torch, spec.dtype))
         for spec in program.inputs
     )
     with torch.no_grad():

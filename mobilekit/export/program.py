@@ -50,7 +50,7 @@ def trace(
             exported = torch.export.export(
                 wrapped,
                 *_doubled(examples, free_batch=free_batch),
-                dynamic_shapes=free_axes(examples) if free_batch else None,
+                dynamic_shapes={"inputs": free_axes(examples)} if free_batch else None,
                 strict=False,
             )
         except Exception as problem:

@@ -119,7 +119,7 @@ def latency_rows(reports: Sequence[LatencyReport]) -> list[Row]:
 def operator_rows(report: DelegationReport) -> list[Row]:
     """Return one row per operator type and place, the costliest first."""
     total = sum(operator.mean_ns for operator in report.operators) or 1
-    groups: dict[tuple[str, bool], list[int]] = {}
+    groups: dict[tuple[str, bool], list[float]] = {}
     for operator in report.operators:
         groups.setdefault((operator.operator, operator.delegated), []).append(operator.mean_ns)
     ordered = sorted(groups.items(), key=lambda item: -sum(item[1]))

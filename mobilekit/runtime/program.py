@@ -160,10 +160,10 @@ def run(program: Program, arrays: "Arrays", threads: int = 1) -> "Arrays":
     return {spec.name: value.numpy() for spec, value in zip(program.outputs, results, strict=True)}
 
 
-def free_axes(inputs: tuple[torch.Tensor, ...]) -> dict[str, Any]:
-    """Return the dynamic shapes of a program whose inputs share a free batch, for `torch.export`."""
+def free_axes(inputs: tuple[torch.Tensor, ...]) -> tuple[dict[int, Any], ...]:
+    """Return, for each input, the dynamic shape of a free batch that all of them share."""
     batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
-    return {"inputs": tuple({0: batch} for _ in inputs)}
+    return tuple({0: batch} for _ in inputs)
 
 
 def has_free_batch(program: Program) -> bool:

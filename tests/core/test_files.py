@@ -49,9 +49,14 @@ def test_replacing_keeps_the_former_folder_when_the_block_raises(tmp_path: Path)
 
 def test_what_cannot_be_written_is_named_where_it_was_to_be(tmp_path: Path):
     target = tmp_path / "artifact"
-    with pytest.raises(OutputError) as caught, files.replacing(target) as fresh:
-        (fresh / "golden").write_text("a file")
-        files.write_text(fresh / "golden" / "x", "inside")
+
+    def fill() -> None:
+        with files.replacing(target) as fresh:
+            (fresh / "golden").write_text("a file")
+            files.write_text(fresh / "golden" / "x", "inside")
+
+    with pytest.raises(OutputError) as caught:
+        fill()
     assert str(target / "golden" / "x") in str(caught.value)
 
 

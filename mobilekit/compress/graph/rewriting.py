@@ -6,7 +6,7 @@ the same modules, parameters and names.
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,9 +16,6 @@ from mobilekit.compress.graph.attention import OpenAttention, can_open
 from mobilekit.compress.graph.channels import ChannelGraph
 from mobilekit.compress.graph.record import Call
 from mobilekit.compress.graph.surgery import clone
-
-VIEWS = {"view", "_unsafe_view", "reshape", "_reshape_alias", "expand"}
-PIECES = {"split", "split_with_sizes", "chunk"}
 
 
 def editable(network: nn.Module) -> fx.GraphModule | None:
@@ -74,16 +71,31 @@ def repair(graph: ChannelGraph, smaller: nn.Module, number: int, removed: Tensor
     if node is None or node.op not in {"call_method", "call_function"}:
         return False
     before = (node.target, node.args, node.kwargs)
-    if call.name in VIEWS:
-        _resize(node, [int(m.sum()) for m in graph.survivors(call.outputs[0], removed)])
-    elif call.name in PIECES:
-        _cut_anew(node, call, graph, removed)
-    elif call.name == "slice":
-        _move_slice(node, call, graph, removed)
-    elif call.name == "constant_pad_nd":
-        _pad_anew(node, call, graph, removed)
+    mend = _MENDERS.get(call.name)
+    if mend is not None:
+        mend(node, call, graph, removed)
     smaller.recompile()
     return (node.target, node.args, node.kwargs) != before
+
+
+def _left(graph: ChannelGraph, call: Call, removed: Tensor) -> list[int]:
+    """Return the shape that remains of a call's first output."""
+    return [int(mask.sum()) for mask in graph.survivors(call.outputs[0], removed)]
+
+
+def _view(node: fx.Node, call: Call, graph: ChannelGraph, removed: Tensor) -> None:
+    _resize(node, _left(graph, call, removed))
+
+
+def _normalize(node: fx.Node, call: Call, graph: ChannelGraph, removed: Tensor) -> None:
+    over = len(call.argument("normalized_shape"))
+    _replace(node, 1, "normalized_shape", tuple(_left(graph, call, removed)[-over:]))
+
+
+def _convolve(node: fx.Node, call: Call, graph: ChannelGraph, removed: Tensor) -> None:
+    channels = graph.survivors(call.argument("input"), removed)[1]
+    if call.argument("groups") == len(channels) > 1:
+        _replace(node, 6, "groups", int(channels.sum()))
 
 
 def _resize(node: fx.Node, shape: Sequence[int]) -> None:
@@ -103,6 +115,14 @@ def _resize(node: fx.Node, shape: Sequence[int]) -> None:
     for place, new in enumerate(shape, first):
         if place < len(given):
             node.update_arg(place, _size(given[place], new))
+
+
+def _replace(node: fx.Node, place: int, name: str, value: Any) -> None:
+    """Replace a literal argument of a function, wherever it is given."""
+    if name in node.kwargs:
+        node.update_kwarg(name, value)
+    elif len(node.args) > place:
+        node.update_arg(place, value)
 
 
 def _size(old: Any, new: int) -> Any:
@@ -171,7 +191,14 @@ def _pad_anew(node: fx.Node, call: Call, graph: ChannelGraph, removed: Tensor) -
             amounts[index] = int(mask[:low].sum())
         if high > 0:
             amounts[index + 1] = int(mask[len(mask) - high :].sum())
-    if len(node.args) > 1:
-        node.update_arg(1, tuple(amounts))
-    elif "pad" in node.kwargs:
-        node.update_kwarg("pad", tuple(amounts))
+    _replace(node, 1, "pad", tuple(amounts))
+
+
+_MENDERS: dict[str, Callable[[fx.Node, Call, ChannelGraph, Tensor], None]] = {
+    **dict.fromkeys(("view", "_unsafe_view", "reshape", "_reshape_alias", "expand"), _view),
+    **dict.fromkeys(("split", "split_with_sizes", "chunk"), _cut_anew),
+    "slice": _move_slice,
+    "constant_pad_nd": _pad_anew,
+    "native_layer_norm": _normalize,
+    "convolution": _convolve,
+}

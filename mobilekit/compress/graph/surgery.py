@@ -80,7 +80,9 @@ def misfit(
         if call.name in _COPIES:
             continue
         other = next(others, None)
-        if other is None or _VIEWS.get(call.name, call.name) != _VIEWS.get(other.name, other.name):
+        if other is None or _ALIKE.get(call.name, call.name) != _ALIKE.get(other.name, other.name):
+            return number
+        if len(call.outputs) != len(other.outputs):
             return number
         for value, made in zip(call.outputs, other.outputs, strict=True):
             left = tuple(int(mask.sum()) for mask in graph.survivors(value, removed))
@@ -93,7 +95,13 @@ def misfit(
 
 _COPIES = {"clone", "contiguous"}
 """Whether a tensor has to be copied depends on its sizes; the values do not."""
-_VIEWS = {"_unsafe_view": "view", "_reshape_alias": "view", "reshape": "view"}
+_ALIKE = {
+    "_unsafe_view": "view",
+    "_reshape_alias": "view",
+    "reshape": "view",
+    "split_with_sizes": "split",
+    "chunk": "split",
+}
 
 
 def clone(module: nn.Module, memo: dict[int, Any]) -> nn.Module:

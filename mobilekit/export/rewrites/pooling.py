@@ -66,7 +66,7 @@ def _average(arguments: dict[str, Operand]) -> nn.Module | None:
     kernel, padding = _both(arguments["kernel_size"]), _both(arguments["padding"])
     stride = _both(arguments["stride"] or kernel)
     ones = torch.ones(1, 1, int(x.shape[-2]), int(x.shape[-1]))
-    options = {"kernel_size": kernel, "stride": stride}
+    options: dict[str, Operand] = {"kernel_size": kernel, "stride": stride}
     wanted = functional.avg_pool2d(
         ones, **options, padding=padding, ceil_mode=bool(arguments["ceil_mode"]),
         divisor_override=int(divisor),

@@ -34,7 +34,5 @@ def _affine(arguments: dict[str, Operand]) -> nn.Module:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(
-        "affine-grid", frozenset({"coreml"}), ("aten.affine_grid_generator.default",), _affine
-    ),
+    Rule("affine-grid", frozenset({"coreml"}), ("aten.affine_grid_generator.default",), _affine),
 )

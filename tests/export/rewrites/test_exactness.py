@@ -74,6 +74,62 @@ def test_bicubic_resize_by_a_factor(
     _check(net, (1, 2, h, w), COREML, "bicubic")
 
 
+ODD = st.floats(0.5, 3.0).filter(lambda factor: not (factor * 64).is_integer())
+
+
+@FEW
+@given(SIZES, SIZES, ODD, ODD, st.booleans())
+def test_bilinear_resize_by_factors(
+    h: int, w: int, down: float, across: float, corners: bool
+) -> None:
+    net = Apply(
+        lambda x: functional.interpolate(
+            x, scale_factor=(down, across), mode="bilinear", align_corners=corners
+        )
+    )
+    _check(net, (1, 2, h, w), COREML, str(down))
+
+
+@FEW
+@given(SIZES, ODD, st.booleans())
+def test_linear_resize_by_a_factor(w: int, factor: float, corners: bool) -> None:
+    net = Apply(
+        lambda x: functional.interpolate(
+            x, scale_factor=factor, mode="linear", align_corners=corners
+        )
+    )
+    _check(net, (1, 2, w), COREML, "upsample")
+
+
+@FEW
+@given(
+    h=st.integers(5, 9), w=st.integers(5, 9),
+    kernel=st.tuples(st.integers(2, 4), st.integers(2, 4)), stride=st.integers(1, 5),
+    padding=st.integers(0, 1), ceil=st.booleans(), counted=st.booleans(), divisor=st.integers(1, 20),
+)  # fmt: skip
+def test_averages_with_a_divisor(
+    h: int, w: int, kernel: tuple[int, int], stride: int, padding: int, ceil: bool,
+    counted: bool, divisor: int,
+) -> None:  # fmt: skip
+    net = nn.AvgPool2d(kernel, stride, padding, ceil, counted, divisor)
+    _check(net, (1, 2, h, w), COREML, f", {divisor})")
+
+
+@FEW
+@given(SIZES, SIZES, st.integers(1, 3), st.booleans())
+def test_affine_grid(h: int, w: int, batch: int, corners: bool) -> None:
+    net = Apply(lambda x: functional.affine_grid(x, [batch, 4, h, w], align_corners=corners))
+    _check(net, (batch, 2, 3), COREML, "affine_grid")
+
+
+def test_the_grid_of_a_volume_is_refused_by_its_operator() -> None:
+    net = Apply(lambda x: functional.affine_grid(x, [1, 4, 5, 6, 7], align_corners=False))
+    with pytest.raises(
+        ExportError, match=r"affine-grid: aten\.affine_grid_generator .* no volumes"
+    ):
+        rewrite(trace(net, (TensorSpec("x", (1, 3, 4)),)), COREML)
+
+
 @FEW
 @given(SIZES, SIZES, SIZES, SIZES, st.sampled_from(["nearest", "nearest-exact"]))
 def test_nearest_resize_to_a_size(h: int, w: int, rows: int, columns: int, mode: str) -> None:
