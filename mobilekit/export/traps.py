@@ -77,6 +77,11 @@ TRAPS: tuple[Trap, ...] = (
         "torch.onnx drops divisor_override, coremltools stops at it. The plain average, times a factor.",
     ),
     Trap(
+        "ceil-mode-average", ("tflite",), "rewritten",
+        "where the last window would begin beyond the image, LiteRT pads by less than nothing and the file"
+        " does not load. Zeros around, the plain average, times a factor per position.",
+    ),
+    Trap(
         "affine-grid", ("coreml",), "rewritten",
         "coremltools has no affine_grid, and names no operator. A matrix product with fixed positions.",
     ),

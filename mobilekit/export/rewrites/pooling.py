@@ -1,4 +1,4 @@
-"""Adaptive max pooling, as maxima over PyTorch's windows; averages with a divisor of their own."""
+"""Adaptive max pooling, as maxima over PyTorch's windows; averages with a factor of their own."""
 
 import torch
 from torch import Tensor, nn
@@ -54,14 +54,29 @@ class DividedAverage(nn.Module):
         return functional.avg_pool2d(padded, **self.options) * self.factor
 
 
-def _average(arguments: dict[str, Operand]) -> nn.Module | None:
-    """Build an average whose divisor the formats cannot hold.
+def _with_divisor(arguments: dict[str, Operand]) -> nn.Module | None:
+    return None if arguments["divisor_override"] is None else _divided(arguments)
+
+
+def _with_dropped_window(arguments: dict[str, Operand]) -> nn.Module | None:
+    """Catch ceil-mode where PyTorch drops a last window that would begin beyond the image."""
+    if not arguments["ceil_mode"]:
+        return None
+    kernel, padding = _both(arguments["kernel_size"]), _both(arguments["padding"])
+    stride = _both(arguments["stride"] or kernel)
+    lengths = [int(length) for length in arguments["self"].shape[-2:]]
+    dropped = any(
+        -(-(length + 2 * before - size) // step) * step >= length + before
+        for length, before, size, step in zip(lengths, padding, kernel, stride, strict=True)
+    )
+    return _divided(arguments) if dropped else None
+
+
+def _divided(arguments: dict[str, Operand]) -> nn.Module:
+    """Build any average pooling.
 
     The factor is measured: PyTorch's own average of ones over the plain one of the padded ones.
     """
-    divisor = arguments["divisor_override"]
-    if divisor is None:
-        return None
     x: Tensor = arguments["self"]
     kernel, padding = _both(arguments["kernel_size"]), _both(arguments["padding"])
     stride = _both(arguments["stride"] or kernel)
@@ -69,11 +84,12 @@ def _average(arguments: dict[str, Operand]) -> nn.Module | None:
     options: dict[str, Operand] = {"kernel_size": kernel, "stride": stride}
     wanted = functional.avg_pool2d(
         ones, **options, padding=padding, ceil_mode=bool(arguments["ceil_mode"]),
-        divisor_override=int(divisor),
+        count_include_pad=bool(arguments["count_include_pad"]),
+        divisor_override=arguments["divisor_override"],
     )  # fmt: skip
     ends = [
-        max((rows - 1) * step + size - length - before, 0)
-        for rows, step, size, length, before in zip(
+        max((count - 1) * step + size - length - before, 0)
+        for count, step, size, length, before in zip(
             wanted.shape[2:], stride, kernel, ones.shape[2:], padding, strict=True
         )
     ]
@@ -99,6 +115,12 @@ RULES: tuple[Rule, ...] = (
         "average-divisor",
         frozenset({"coreml", "onnx"}),
         ("aten.avg_pool2d.default",),
-        _average,
+        _with_divisor,
+    ),
+    Rule(
+        "ceil-mode-average",
+        frozenset({"tflite"}),
+        ("aten.avg_pool2d.default",),
+        _with_dropped_window,
     ),
 )

@@ -116,6 +116,17 @@ def test_averages_with_a_divisor(
 
 
 @FEW
+@given(SIZES, st.integers(2, 4), st.integers(1, 4), st.integers(0, 1), st.booleans())
+def test_averages_whose_last_window_is_dropped(
+    w: int, kernel: int, more: int, padding: int, counted: bool
+) -> None:
+    stride = kernel + more
+    height = kernel + stride - padding - 1  # a second window would begin beyond the image
+    net = nn.AvgPool2d((kernel, 2), (stride, 1), padding, True, counted)
+    _check(net, (1, 2, height, w), TFLITE, f"[{stride}, 1], [{padding}")
+
+
+@FEW
 @given(SIZES, SIZES, st.integers(1, 3), st.booleans())
 def test_affine_grid(h: int, w: int, batch: int, corners: bool) -> None:
     net = Apply(lambda x: functional.affine_grid(x, [batch, 4, h, w], align_corners=corners))
