@@ -277,8 +277,8 @@ def _timm(name: str, arguments: dict[str, str]) -> nn.Module:
     if not timm.is_model(name):
         known = timm.list_models()
         raise ModelError(f"timm:{name}: timm has no such model.{suggestion(name, known)}")
-    options = {key: literal(value) for key, value in arguments.items()}
-    return _made(f"timm:{name}", lambda: timm.create_model(name, pretrained=False, **options))
+    options = {"pretrained": False, **{key: literal(value) for key, value in arguments.items()}}
+    return _made(f"timm:{name}", lambda: timm.create_model(name, **options))
 
 
 def _made(reference: str, make: Callable[[], Any]) -> nn.Module:

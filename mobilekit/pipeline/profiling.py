@@ -9,6 +9,7 @@ from mobilekit.core import artifact, files
 from mobilekit.core.errors import ArtifactError
 from mobilekit.core.reports import DelegationReport, LatencyReport
 from mobilekit.pipeline.measuring import profile_operators
+from mobilekit.runtime import open_model
 
 Progress = Callable[[str], None]
 
@@ -56,7 +57,10 @@ def profile(request: ProfileRequest, progress: Progress) -> Profile:
         delegation, why = profile_operators(timeable, request.threads)
         skipped |= {f"{name} (operators)": reason for name, reason in why.items()}
     if request.out is not None:
-        table = tables.latency_table(latencies, delegation)
+        shapes = {
+            path.name: tuple(spec.shape for spec in open_model(path).inputs) for path in timeable
+        }
+        table = tables.latency_table(latencies, delegation, shapes=shapes)
         files.write_bytes(request.out, msgspec.json.format(msgspec.json.encode(table)))
     return Profile(host.device_name(), latencies, delegation, skipped)
 

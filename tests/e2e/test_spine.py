@@ -74,8 +74,12 @@ def test_verify_says_the_same_again_and_layer_by_layer(spine: Path, command):
     assert {finding["file"] for finding in found["layers"]} >= {"model.mlpackage", "model.tflite"}
 
 
-def test_profile_times_and_names_operators(spine: Path, command):
-    code, out, _ = command("profile", spine, "--runs", "5", "--json")
+def test_profile_times_and_names_operators(spine: Path, command, tmp_path: Path):
+    table = tmp_path / "table.json"
+    code, out, _ = command("profile", spine, "--runs", "5", "--json", "--out", table)
+    rows = json.loads(table.read_text())["rows"]
+    assert all(row["shapes"] and row["dtype"] and sum(row["samples_ns"]) > 0 for row in rows)
+    assert len({(row["runtime"], row["name"]) for row in rows}) == len(rows)
     found = json.loads(out)
     assert code == 0
     assert {row["file"] for row in found["latencies"]} >= {"model.tflite", "model.onnx"}

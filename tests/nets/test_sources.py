@@ -216,6 +216,12 @@ def test_other_precisions_become_float32_and_it_is_said(kind: str, tmp_path: Pat
     assert load("lenet-caffe").notes == ()
 
 
+def test_timm_is_told_whether_to_load_weights() -> None:
+    pytest.importorskip("timm")
+    source = load("timm:lcnet_035", inputs=(SMALL,), arguments={"pretrained": "false"})
+    assert source.weights == "seeded"
+
+
 def test_indices_are_drawn_inside_the_table(tmp_path: Path) -> None:
     path = tmp_path / "table.py"
     path.write_text(

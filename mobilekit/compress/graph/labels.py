@@ -34,6 +34,7 @@ class Labels:
 def pattern(component: Component) -> tuple[int, ...]:
     """Return the dimensions along which a component varies.
 
+    >>> import torch
     >>> pattern(torch.arange(6).reshape(1, 3, 1, 2))
     (1, 3)
     """
@@ -43,6 +44,7 @@ def pattern(component: Component) -> tuple[int, ...]:
 def compact(component: Component) -> Component:
     """Return a component with size 1 wherever it does not vary.
 
+    >>> import torch
     >>> compact(torch.tensor([[1, 2], [1, 2]])).tolist()
     [[1, 2]]
     """
@@ -57,6 +59,7 @@ def compact(component: Component) -> Component:
 def along(vector: Tensor, dimension: int, rank: int) -> Component:
     """Return the component of a vector of atoms along one dimension.
 
+    >>> import torch
     >>> along(torch.arange(3), 1, 4).shape
     torch.Size([1, 3, 1, 1])
     """

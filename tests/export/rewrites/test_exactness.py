@@ -121,7 +121,7 @@ def test_averages_whose_last_window_is_dropped(
     w: int, kernel: int, more: int, padding: int, counted: bool
 ) -> None:
     stride = kernel + more
-    height = kernel + stride - padding - 1  # a second window would begin beyond the image
+    height = stride - padding  # a second window would begin where the image and its padding end
     net = nn.AvgPool2d((kernel, 2), (stride, 1), padding, True, counted)
     _check(net, (1, 2, height, w), TFLITE, f"[{stride}, 1], [{padding}")
 
