@@ -14,6 +14,8 @@ SCRIPTS = (
     "profile_against_litert.py",
     "export_against_script.py",
     "parity.py",
+    "pruning_against_torch_pruning.py",
+    "pruning_zoo.py",
     "faults.py",
 )
 

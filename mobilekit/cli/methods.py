@@ -34,7 +34,7 @@ def _compression(json: bool) -> None:
         console.print_json(found)
     elif not found:
         console.print_line(
-            "This version has no compression methods; it exports, verifies and measures."
+            "There are no compression methods."
         )
     else:
         rows = [{"kind": m.kind, "place": m.place, "what it does": m.summary} for m in found]

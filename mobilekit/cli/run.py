@@ -20,7 +20,7 @@ def run(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> int:
-    """Carry out a recipe: build the net, export it to its targets, verify and measure.
+    """Carry out a recipe: build the net, compress it by its steps, export it to its targets, verify, measure.
 
     Exits with 1 when a file does not compute what the network computes.
     """

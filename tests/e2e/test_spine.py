@@ -110,3 +110,19 @@ def test_a_recipe_runs_to_verified_files(tmp_path: Path, command):
     assert found["name"] == "lenet"
     assert len(found["recipe_digest"]) == 64
     assert found["files"][0]["parity"]["verdict"] == "pass"
+
+
+def test_pruned_and_folded_it_still_becomes_verified_files(command, tmp_path: Path):
+    net = f"{Path(__file__).with_name('nets.py')}:tiny"
+    arguments = ("--input", "image=1x3x32x32", "--sparsity", "0.5", "--round-to", "1")
+    code, out, _ = command("prune", net, *arguments, "--out", tmp_path / "pruned", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["step"]["params_after"] < found["step"]["params_before"]
+    assert [row["after"] for row in found["coverage"]["layers"]] == [4, 4, 5]
+    program = tmp_path / "pruned" / "program.pt2"
+    code, out, _ = command("export", program, "--runs", "0", "--out", tmp_path / "files", "--json")
+    manifest = json.loads(out)
+    assert code == 0
+    assert [file["parity"]["verdict"] for file in manifest["files"]] == ["pass", "pass"]
+    assert manifest["cost"]["params"] == found["step"]["params_after"]

@@ -80,8 +80,8 @@ def spatial_svd(layer: nn.Conv2d, rank: int) -> nn.Sequential:
     check_rank(rank, min(matrices.shape[1:]))
     left, right = halves(matrices, rank)
     inputs, height, width = layer.weight.shape[1:]
-    column = left.unflatten(1, (inputs, height)).permute(0, 3, 1, 2)
-    row = right.unflatten(2, (-1, width)).transpose(1, 2)
+    column = left.reshape(layer.groups, inputs, height, rank).permute(0, 3, 1, 2)
+    row = right.reshape(layer.groups, rank, -1, width).transpose(1, 2)
     padding = layer.padding
     down, across = (
         (padding, padding) if isinstance(padding, str) else ((padding[0], 0), (0, padding[1]))
@@ -110,6 +110,6 @@ def spatial_svd(layer: nn.Conv2d, rank: int) -> nn.Sequential:
 
 def spatial_unfolding(layer: nn.Conv2d) -> Tensor:
     """Return the weight as matrices `[G, N·KH, M·KW]`, float64."""
-    weight = exact_weight(layer)
-    grouped = weight.unflatten(0, (layer.groups, -1))
-    return grouped.permute(0, 2, 3, 1, 4).flatten(3, 4).flatten(1, 2)
+    inputs, height, width = layer.weight.shape[1:]
+    grouped = exact_weight(layer).reshape(layer.groups, -1, inputs, height, width)
+    return grouped.permute(0, 2, 3, 1, 4).reshape(layer.groups, inputs * height, -1)

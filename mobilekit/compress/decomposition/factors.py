@@ -117,7 +117,7 @@ def composed(parts: nn.Sequential) -> Tensor:
     for part in parts:
         weight = exact_weight(part)  # type: ignore[arg-type]
         groups = getattr(part, "groups", 1)
-        own = weight.unflatten(0, (groups, weight.shape[0] // groups))
+        own = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
         product = own if product is None else torch.einsum("gmr...,grn...->gmn...", own, product)
     if product is None:
         raise ValueError("a chain of no layers has no weight")
@@ -127,14 +127,18 @@ def composed(parts: nn.Sequential) -> Tensor:
 def relative_error(layer: nn.Linear | Convolution, parts: nn.Sequential) -> float:
     """Return ‖product of the parts − weight‖ / ‖weight‖ (Frobenius), as stored; 0 for 0 by 0."""
     weight = exact_weight(layer)
-    error, size = (composed(parts) - weight).norm().item(), weight.norm().item()
+    error = float(torch.linalg.vector_norm(composed(parts) - weight))
+    size = float(torch.linalg.vector_norm(weight))
     if size == 0.0:
         return 0.0 if error == 0.0 else math.inf
     return error / size
 
 
 def _fill(
-    made: nn.Linear | Convolution, like: nn.Linear | Convolution, weight: Tensor, bias: Tensor | None
+    made: nn.Linear | Convolution,
+    like: nn.Linear | Convolution,
+    weight: Tensor,
+    bias: Tensor | None,
 ) -> None:
     values = weight.to(like.weight).contiguous().clone()
     made.weight = nn.Parameter(values, requires_grad=like.weight.requires_grad)

@@ -1,4 +1,4 @@
-"""The forms that a layer can take, in one shape: its matrices, its parameters, its parts."""
+"""What a layer looks like to each method: its full ranks, its energies, its parameters, its parts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,36 +29,25 @@ Method = Literal["truncated_svd", "channel_svd", "spatial_svd", "tucker2"]
 class Form:
     """One layer, seen through one method."""
 
-    layer: Any
-    unfoldings: Callable[[Any], tuple[Tensor, ...]]
-    """One stack of matrices per rank."""
-    parts: Callable[[Any, Ranks], nn.Sequential]
-    count: Callable[[Any, Ranks], int]
-    useful: Callable[[Any, Ranks], Ranks] = lambda _layer, ranks: ranks
-
-    def full(self) -> Ranks:
-        """Return the ranks that lose nothing."""
-        found = tuple(min(stack.shape[1:]) for stack in self.unfoldings(self.layer))
-        return self.useful(self.layer, found)
-
-    def spectra(self) -> list[Tensor]:
-        """Return the energies per rank, largest first."""
-        return [energies(stack) for stack in self.unfoldings(self.layer)]
-
-    def parameters(self, ranks: Ranks) -> int:
-        """Count the weights and biases of the parts."""
-        return self.count(self.layer, ranks)
-
-    def decomposed(self, ranks: Ranks) -> tuple[nn.Sequential, Ranks]:
-        """Return the parts, and their ranks where they come out smaller than asked."""
-        ranks = self.useful(self.layer, ranks)
-        return self.parts(self.layer, ranks), ranks
+    full: Ranks
+    """The ranks that lose nothing."""
+    spectra: Callable[[], list[Tensor]]
+    """Computes the energies for each rank, largest first."""
+    parameters: Callable[[Ranks], int]
+    """Counts the weights and biases of the parts."""
+    parts: Callable[[Ranks], nn.Sequential]
+    """Makes them."""
+    useful: Callable[[Ranks], Ranks] = lambda ranks: ranks
+    """Cuts ranks to those that the parts can have."""
 
 
 def form(layer: nn.Module, method: Method) -> Form:
-    """Return how a layer looks to a method.
+    """Return how a layer that fits a method looks to it.
 
     A kernel of a single point is a matrix, whose Tucker decomposition is `channel_svd`.
+
+    Raises:
+        ModelError: weights that are not finite.
     """
     if method == "truncated_svd":
         return _single(layer, unfolding, truncated_svd)
@@ -66,31 +55,36 @@ def form(layer: nn.Module, method: Method) -> Form:
         return _single(layer, spatial_unfolding, spatial_svd)
     if method == "channel_svd" or _points(layer) == 1:
         return _single(layer, channel_unfolding, channel_svd)
-    return Form(
-        layer,
-        tucker_unfoldings,
-        lambda layer, ranks: tucker2(layer, (ranks[0], ranks[1])),
-        lambda layer, ranks: tucker_parameters(layer, (ranks[0], ranks[1])),
-        lambda layer, ranks: useful_ranks((ranks[0], ranks[1]), _points(layer)),
-    )
+    return _double(layer)
 
 
 def _single(
-    layer: nn.Module,
+    layer: Any,
     matrices: Callable[[Any], Tensor],
     parts: Callable[[Any, int], nn.Sequential],
 ) -> Form:
+    groups, rows, columns = matrices(layer).shape
+    biases = 0 if layer.bias is None else layer.bias.numel()
     return Form(
-        layer,
-        lambda layer: (matrices(layer),),
-        lambda layer, ranks: parts(layer, ranks[0]),
-        lambda layer, ranks: _two_parts(layer, matrices(layer).shape, ranks[0]),
+        (min(rows, columns),),
+        lambda: [energies(matrices(layer))],
+        lambda ranks: groups * ranks[0] * (rows + columns) + biases,
+        lambda ranks: parts(layer, ranks[0]),
     )
 
 
-def _two_parts(layer: Any, shape: tuple[int, ...], rank: int) -> int:
-    groups, rows, columns = shape
-    return groups * rank * (rows + columns) + (0 if layer.bias is None else layer.bias.numel())
+def _double(layer: Any) -> Form:
+    def useful(ranks: Ranks) -> Ranks:
+        return useful_ranks((ranks[0], ranks[1]), _points(layer))
+
+    outputs, inputs = layer.weight.shape[:2]
+    return Form(
+        useful((inputs, outputs)),
+        lambda: [energies(stack) for stack in tucker_unfoldings(layer)],
+        lambda ranks: tucker_parameters(layer, (ranks[0], ranks[1])),
+        lambda ranks: tucker2(layer, (ranks[0], ranks[1])),
+        useful,
+    )
 
 
 def _points(layer: Any) -> int:

@@ -55,7 +55,7 @@ def tucker2(layer: Convolution, ranks: tuple[int, int]) -> nn.Sequential:
         convolution(layer, inner.T.reshape(*inner.T.shape, *ones)),
         convolution(
             layer,
-            core.unflatten(2, weight.shape[2:]),
+            core.reshape(*core.shape[:2], *weight.shape[2:]),
             stride=layer.stride,
             padding=layer.padding,
             dilation=layer.dilation,
