@@ -33,9 +33,7 @@ def _compression(json: bool) -> None:
     if json:
         console.print_json(found)
     elif not found:
-        console.print_line(
-            "There are no compression methods."
-        )
+        console.print_line("There are no compression methods.")
     else:
         rows = [{"kind": m.kind, "place": m.place, "what it does": m.summary} for m in found]
         console.print_table(rows, ("kind", "place", "what it does"))
