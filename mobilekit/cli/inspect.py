@@ -46,6 +46,8 @@ def inspect(
         )
     for file in result.files:
         note = tables.weights_note(file.size_bytes, file.parameters, file.weight_bytes)
+        ends = tables.end_rows(file.inputs, file.outputs)
+        console.print_table(ends, tables.END_COLUMNS, f"{file.path} ({file.version})")
         rows = tables.file_rows(file.operators)
-        console.print_table(rows, tables.FILE_COLUMNS, f"{file.path} ({file.version})", note)
+        console.print_table(rows, tables.FILE_COLUMNS, note=note)
     return 0

@@ -12,6 +12,7 @@ from mobilekit.core.reports import (
     StepReport,
 )
 from mobilekit.core.targets import format_of
+from mobilekit.core.tensors import TensorSpec
 from mobilekit.report import words
 
 Row = dict[str, str]
@@ -30,6 +31,7 @@ LATENCY_COLUMNS = (
 OPERATOR_COLUMNS = ("operator", "where", "count", "ms", "share")
 LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "MACs")
 FILE_COLUMNS = ("operator", "count")
+END_COLUMNS = ("end", "name", "shape", "type", "layout")
 COVERAGE_COLUMNS = ("layer", "channels", "state", "group", "why")
 
 
@@ -182,6 +184,21 @@ def weights_note(size_bytes: int, parameters: int, weight_bytes: dict[str, int])
     """Sum a file's contents up in words."""
     kinds = ", ".join(f"{words.size(size)} as {kind}" for kind, size in weight_bytes.items())
     return f"{words.size(size_bytes)}; {parameters:,} stored values: {kinds or 'none'}."
+
+
+def end_rows(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> list[Row]:
+    """Return one row per input and output of a file."""
+    return [
+        {
+            "end": end,
+            "name": spec.name,
+            "shape": " × ".join(map(str, spec.shape)) or "one number",
+            "type": spec.dtype,
+            "layout": spec.layout,
+        }
+        for end, specs in (("input", inputs), ("output", outputs))
+        for spec in specs
+    ]
 
 
 def coverage_rows(coverage: Coverage) -> list[Row]:
