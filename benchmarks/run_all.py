@@ -16,6 +16,7 @@ SCRIPTS = (
     "parity.py",
     "pruning_against_torch_pruning.py",
     "pruning_zoo.py",
+    "pruning_latency.py",
     "faults.py",
 )
 

@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 
+from mobilekit.cli import interrupts
 from mobilekit.core.errors import (
     TOO_LITTLE_MEMORY,
     MachineError,
@@ -18,6 +19,7 @@ def main() -> None:
     The process ends without tearing libraries down: LiteRT writes to stderr when it is, and all
     that matters has been written and closed by then.
     """
+    interrupts.listen()
     code = execute(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from mobilekit.cli import interrupts
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -75,13 +77,14 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
     """Give a callback that shows what is going on: a spinner on a terminal, lines elsewhere."""
     started = time.monotonic()
     if quiet:
-        yield lambda _text: None
+        yield lambda _text: interrupts.check()
     elif sys.stderr.isatty():
         from rich.console import Console
 
         with Console(stderr=True).status("starting …") as status:
 
             def spin(text: str) -> None:
+                interrupts.check()
                 seconds = time.monotonic() - started
                 status.update(f"[{seconds:4.0f} s] {text} …".replace("[", "\\[", 1))
 
@@ -89,6 +92,7 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
     else:
 
         def line(text: str) -> None:
+            interrupts.check()
             sys.stderr.write(f"[{time.monotonic() - started:5.1f} s] {text}\n")
             sys.stderr.flush()
 

@@ -4,6 +4,7 @@ The pure functions behind the step `prune`. Three ways to say what goes: what is
 a share or a budget with a criterion, or channels by name.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,20 +85,10 @@ def prune(
     options = options or Options()
     check_finite(network)
     graph = ChannelGraph(network, inputs, allow_head=options.allow_head)
-    subject = network
-    while True:
-        attempt = _attempt(graph, subject, inputs, choice, options)
-        if not options.check:
-            break
-        wrong, rewritten = _proven(graph, attempt, inputs)
-        if wrong is None:
-            break
-        traced = editable(subject) if subject is network else None
-        if traced is None:
-            graph.yield_to(wrong)
-        else:
-            subject = traced
-            graph = ChannelGraph(subject, inputs, allow_head=options.allow_head)
+    attempt = _attempt(graph, network, inputs, choice, options)
+    rewritten: tuple[str, ...] = ()
+    if options.check and misfit(graph, attempt.smaller, inputs, attempt.removed) is not None:
+        graph, attempt, rewritten = _mended(network, graph, inputs, choice, options)
     made, live = attempt.made, attempt.removed & ~attempt.made.removed
     refused = attempt.dead & attempt.wanted & ~attempt.removed & ~made.carriers & ~attempt.keep
     return Pruned(
@@ -108,9 +99,41 @@ def prune(
         int(made.carriers.sum()),
         int(refused.sum()),
         lambda: _without(graph, network, live),
-        rewritten if options.check else (),
+        rewritten,
         not bool(live[graph.inexact_channels].any()),
     )
+
+
+def _mended(
+    network: nn.Module,
+    graph: ChannelGraph,
+    inputs: Sequence[Tensor],
+    choice: Choice | None,
+    options: Options,
+) -> "tuple[ChannelGraph, _Attempt, tuple[str, ...]]":
+    """Prune a network with numbers in its code: in a traced graph if that goes, else around them."""
+    traced = editable(network)
+    if traced is not None:
+        with contextlib.suppress(ModelError, NoEffectError):
+            open_graph = ChannelGraph(traced, inputs, allow_head=options.allow_head)
+            return _settled(traced, open_graph, inputs, choice, options)
+    return _settled(network, graph, inputs, choice, options)
+
+
+def _settled(
+    subject: nn.Module,
+    graph: ChannelGraph,
+    inputs: Sequence[Tensor],
+    choice: Choice | None,
+    options: Options,
+) -> "tuple[ChannelGraph, _Attempt, tuple[str, ...]]":
+    """Cut, and yield to the first call that is wrong, until none is."""
+    while True:
+        attempt = _attempt(graph, subject, inputs, choice, options)
+        wrong, rewritten = _proven(graph, attempt, inputs)
+        if wrong is None:
+            return graph, attempt, rewritten
+        graph.yield_to(wrong)
 
 
 @dataclass(frozen=True)
