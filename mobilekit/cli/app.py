@@ -14,6 +14,7 @@ from mobilekit.cli.prune import prune
 from mobilekit.cli.run import run
 from mobilekit.cli.verify import verify
 
+INTERRUPTED = 130
 app = typer.Typer(
     name="mobilekit",
     invoke_without_command=True,
@@ -43,4 +44,6 @@ def mobilekit(
 def command(arguments: list[str]) -> int:
     """Run the command line and return what its command returned, as an exit code."""
     outcome = app(arguments, standalone_mode=False, prog_name="mobilekit")
+    if outcome == INTERRUPTED:  # typer has turned the exception into this code
+        raise KeyboardInterrupt
     return outcome if isinstance(outcome, int) else 0

@@ -14,8 +14,8 @@ def prune(
     sparsity: Annotated[
         float | None,
         typer.Option(
-            help="Share of channels that go, 0 up to 1. Without it and without --budget, what is dead"
-            " goes, exactly."
+            help="Share of channels that go, between 0 and 1. Without it and without --budget, what is"
+            " dead goes, exactly."
         ),
     ] = None,
     budget: Annotated[
@@ -57,7 +57,7 @@ def prune(
     Exits with 1 when something that was asked for could not be removed; it says what and why.
     """
     console.set_up_logging(debug=debug)
-    chosen: dict[str, object] = {
+    chosen: dict[str, object] = _asked(sparsity, budget) | {
         "criterion": criterion,
         "aggregate": aggregate,
         "context": context,
@@ -65,10 +65,6 @@ def prune(
         "epsilon": epsilon,
         "allow_head": allow_head,
     }
-    if sparsity is not None:
-        chosen["sparsity"] = sparsity
-    if budget is not None:
-        chosen["budget"] = _budget(budget)
     from mobilekit import pipeline
     from mobilekit.report import tables
 
@@ -94,16 +90,34 @@ def prune(
     return 1 if result.unmet else 0
 
 
+def _asked(sparsity: float | None, budget: str | None) -> dict[str, object]:
+    """Return what was said of how much goes; neither is for what is dead."""
+    if sparsity is not None and budget is not None:
+        raise UsageError("--sparsity and --budget: give one of them")
+    if sparsity is not None and not 0 < sparsity < 1:
+        raise UsageError(
+            f"--sparsity {sparsity:g}: expected a share between 0 and 1, such as 0.5; without it, what"
+            " is dead goes"
+        )
+    found = {"sparsity": sparsity, "budget": None if budget is None else _budget(budget)}
+    return {key: value for key, value in found.items() if value is not None}
+
+
 def _budget(text: str) -> dict[str, float]:
-    found = {}
+    """Read `macs=0.5,params=0.3`."""
+    found: dict[str, float] = {}
     for part in text.split(","):
-        key, equals, value = part.partition("=")
-        try:
-            found[key.strip()] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals or key.strip() not in {"macs", "params"}:
+        key, _, value = (piece.strip() for piece in part.partition("="))
+        if key not in {"macs", "params"} or key in found:
             raise UsageError(
                 f"--budget {text!r}: expected macs=0.5, params=0.3, or both with a comma"
+            )
+        try:
+            found[key] = float(value)
+        except ValueError:
+            found[key] = 0.0
+        if not 0 < found[key] < 1:
+            raise UsageError(
+                f"--budget {text!r}: {key} is a share of the network between 0 and 1, such as 0.5"
             )
     return found

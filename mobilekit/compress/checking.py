@@ -78,7 +78,8 @@ def _noise(inputs: Sequence[Tensor], generator: torch.Generator, grow: int) -> l
 def _outputs(network: nn.Module, sample: Sequence[Tensor]) -> list[Tensor]:
     modes = {module: module.training for module in network.modules()}
     try:
-        network.eval()
+        for module in modes:  # an exported program has no eval()
+            module.training = False
         with torch.no_grad():
             leaves = pytree.tree_leaves(network(*sample))
         return [leaf.double() for leaf in leaves if isinstance(leaf, Tensor)]

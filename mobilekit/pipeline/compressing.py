@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -75,6 +76,8 @@ def prune(request: ExportRequest, options: dict[str, Any], progress: Progress) -
     source = plan.load()
     check_inputs(source)
     folder = request.out or DEFAULT_OUT / f"{source.name}-pruned"
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise ArtifactError(f"{folder}: you are in this folder; name another --out")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / COVERAGE).is_file():
         raise ArtifactError(
             f"{folder}: holds other things than a pruned network (no {COVERAGE}); name another --out"

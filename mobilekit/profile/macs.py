@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.fx import Node
 
+from mobilekit.core.errors import ModelError
+
 Arguments = dict[str, Any]
 Shape = tuple[int, ...]
 Rule = Callable[[Arguments, Shape], int]
@@ -57,8 +59,16 @@ def shape_of(value: object) -> Shape:
 
 
 def size_of(size: "int | torch.SymInt") -> int:
-    """Return a size as a number: a symbolic one by its example."""
-    return size if isinstance(size, int) else int(str(size.node.hint))
+    """Return a size as a number: a symbolic one by its example.
+
+    Raises:
+        ModelError: a size that depends on the values of a tensor, and so has no example.
+    """
+    if isinstance(size, int):
+        return size
+    if size.node.hint is None:
+        raise ModelError("the cost cannot be counted: a size depends on the values of a tensor")
+    return int(str(size.node.hint))
 
 
 def is_free(node: Node) -> bool:

@@ -14,6 +14,7 @@ from mobilekit.core.reports import (
 from mobilekit.core.targets import format_of
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.report import words
+from mobilekit.report.graph import ChannelMap, ChannelNode, counts, prunable
 
 Row = dict[str, str]
 
@@ -32,6 +33,7 @@ OPERATOR_COLUMNS = ("operator", "where", "count", "ms", "share")
 LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "MACs")
 FILE_COLUMNS = ("operator", "count")
 END_COLUMNS = ("end", "name", "shape", "type", "layout")
+CHANNEL_COLUMNS = (*LAYER_COLUMNS, "channels", "group", "prunable?")
 COVERAGE_COLUMNS = ("layer", "channels", "state", "group", "why")
 
 
@@ -227,3 +229,41 @@ def step_note(step: StepReport) -> str:
     if step.residual is not None:
         parts.append(f"residual {step.residual:.1e} of the largest output")
     return "; ".join((*parts, *step.notes))
+
+
+def channel_rows(cost: CostReport, channels: ChannelMap) -> list[Row]:
+    """Return one row per layer with its cost and its channels; what costs nothing by itself comes last."""
+    nodes = {node.name: node for node in reversed(channels.nodes) if node.kind == "layer"}
+    rows = [row | _channels(nodes.get(row["layer"]), channels) for row in layer_rows(cost)]
+    listed = {row["layer"] for row in rows}
+    for name, node in reversed(nodes.items()):
+        if name not in listed:
+            shape = "×".join(map(str, node.shape))
+            rows.append(
+                {"layer": name, "operator": node.operator, "output": shape}
+                | _channels(node, channels)
+            )
+    for layer in channels.others:
+        state = f"{layer.state} ({layer.reason})"
+        rows.append({"layer": layer.layer, "channels": str(layer.before), "prunable?": state})
+    return rows
+
+
+def _channels(node: ChannelNode | None, channels: ChannelMap) -> Row:
+    if node is None:
+        return {}
+    names = dict.fromkeys(channels.groups[part.group].name for part in node.parts)
+    return {
+        "channels": str(node.channels),
+        "group": ", ".join(names),
+        "prunable?": prunable(node),
+    }
+
+
+def channel_note(channels: ChannelMap) -> str:
+    """Sum up how many channels can go."""
+    free, total = counts(channels)
+    return (
+        f"{free:,} of {total:,} channels can be pruned, in"
+        f" {sum(not group.pins for group in channels.groups)} groups."
+    )

@@ -112,7 +112,7 @@ def test_a_recipe_runs_to_verified_files(tmp_path: Path, command):
     assert found["files"][0]["parity"]["verdict"] == "pass"
 
 
-def test_pruned_and_folded_it_still_becomes_verified_files(command, tmp_path: Path):
+def test_pruned_it_still_becomes_verified_files(command, tmp_path: Path):
     net = f"{Path(__file__).with_name('nets.py')}:tiny"
     arguments = ("--input", "image=1x3x32x32", "--sparsity", "0.5", "--round-to", "1")
     code, out, _ = command("prune", net, *arguments, "--out", tmp_path / "pruned", "--json")
@@ -126,3 +126,21 @@ def test_pruned_and_folded_it_still_becomes_verified_files(command, tmp_path: Pa
     assert code == 0
     assert [file["parity"]["verdict"] for file in manifest["files"]] == ["pass", "pass"]
     assert manifest["cost"]["params"] == found["step"]["params_after"]
+
+
+def test_a_recipe_prunes_folds_and_exports_to_verified_files(command, tmp_path: Path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        'name = "small"\nnet = { kind = "dfbuster", width = 0.25 }\ntargets = [{ kind = "tflite" }]\n'
+        '[[steps]]\nkind = "prune"\nbudget = { macs = 0.8 }\n[[steps]]\nkind = "fold"\n'
+    )
+    code, out, err = command("run", recipe, "--out", tmp_path / "small", "--json", "--quiet")
+    assert code == 0, err
+    found = json.loads(out)
+    pruned, folded = found["steps"]
+    assert [pruned["kind"], folded["kind"]] == ["prune", "fold"]
+    assert pruned["params_after"] == folded["params_before"]
+    assert found["cost"]["params"] == folded["params_after"] < pruned["params_before"]
+    assert max(pruned["residual"], folded["residual"]) <= 1e-5
+    assert "batch_norm" not in {layer["operator"] for layer in found["cost"]["layers"]}
+    assert [file["parity"]["verdict"] for file in found["files"]] == ["pass"]

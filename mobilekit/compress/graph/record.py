@@ -169,7 +169,8 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
     modes = {module: module.training for module in network.modules()}
     fast = torch.backends.mha.get_fastpath_enabled()
     try:
-        network.eval()
+        for module in modes:  # an exported program has no eval()
+            module.training = False
         torch.backends.mha.set_fastpath_enabled(False)  # its one call would hide the attention
         with torch.no_grad():
             yield

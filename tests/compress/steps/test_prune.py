@@ -172,3 +172,12 @@ def test_the_same_seed_gives_the_same_channels() -> None:
     other, _ = step.apply(net(), Context(CONTEXT.inputs, seed=6))
     assert torch.equal(first.stem.weight, again.stem.weight)
     assert not torch.equal(first.stem.weight, other.stem.weight)
+
+
+def test_an_exported_program_can_be_pruned() -> None:
+    """Its module has no `eval()`."""
+    network = net()
+    module = torch.export.export(network, tuple(CONTEXT.inputs)).module()
+    smaller, report = Prune(sparsity=0.5, round_to=1).apply(module, CONTEXT)
+    assert report.params_after < report.params_before
+    assert smaller(*CONTEXT.inputs)["out"].shape == network(*CONTEXT.inputs)["out"].shape
