@@ -19,7 +19,7 @@ from mobilekit.compress.graph.coverage import coverage
 from mobilekit.compress.graph.exact import Removal, absorb
 from mobilekit.compress.graph.rewriting import editable, repair
 from mobilekit.compress.graph.surgery import IndexMap, cut, index_map, misfit
-from mobilekit.compress.sparsity.rounding import round_up
+from mobilekit.compress.sparsity.latencies import Measured, Rounding
 from mobilekit.core.errors import ModelError, NoEffectError, suggestion
 from mobilekit.core.reports import Coverage
 
@@ -40,6 +40,8 @@ class Options:
     check: bool = True
     """Run the smaller network on fake tensors, call by call, and give in to numbers that stand in its code;
     without it, such a network comes out broken."""
+    measured: Measured | None = None
+    """Latencies by which widths are chosen, beside the multiple."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def _attempt(
 ) -> _Attempt:
     dead = dead_channels(graph, subject, options.epsilon)
     wanted = (choice(graph) if choice else dead) & _made_by_layers(graph)
-    keep = rounded(graph, wanted, options.round_to)
+    keep = rounded(graph, wanted, Rounding(options.round_to, options.measured))
     made = absorb(graph, subject, wanted & dead, noise(inputs), keep)
     removed = made.removed
     if choice:
@@ -279,15 +281,20 @@ def noise(inputs: Sequence[Tensor], count: int = 2, seed: int = 0) -> list[list[
     ]
 
 
-def rounded(graph: ChannelGraph, wanted: Tensor, multiple: int) -> Tensor:
-    """Return wanted channels that stay so that each group keeps a multiple, shape `[channels]`."""
+def rounded(graph: ChannelGraph, wanted: Tensor, rounding: Rounding) -> Tensor:
+    """Return wanted channels that stay so that each group has a good width, shape `[channels]`.
+
+    Raises:
+        RecipeError: a latency table that says nothing of this network.
+    """
+    rounding.require(graph)
     stays = torch.zeros_like(wanted)
     for group in graph.groups:
-        if group.pins or multiple == 1:
+        if group.pins or rounding.idle:
             continue
         going = group.channels[wanted[group.channels]]
         total = len(group.channels)
-        kept = round_up(max(total - len(going), 1), total, multiple)
+        kept = rounding.width(graph, group, max(total - len(going), 1))
         stays[going[: kept - (total - len(going))]] = True
     return stays
 

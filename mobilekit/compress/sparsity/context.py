@@ -31,17 +31,21 @@ def choose(scores: Sequence[Tensor], sparsity: float, scope: Scope, least: int =
     if not scores:
         return []
     if scope == "local":
-        counts = [int(sparsity * len(group) + 1e-9) for group in scores]
-    else:
-        scaled = torch.cat([group / group.mean().clamp_min(1e-300) for group in scores])
-        total = int(sparsity * len(scaled) + 1e-9)
-        owner = torch.cat([torch.full((len(g),), i) for i, g in enumerate(scores)])
-        order = scaled.argsort(stable=True)
-        counts = torch.bincount(owner[order[:total]], minlength=len(scores)).tolist()
-    return [
-        lowest(group, min(count, max(len(group) - least, 0)))
-        for group, count in zip(scores, counts, strict=True)
-    ]
+        return [
+            lowest(group, min(int(sparsity * len(group) + 1e-9), max(len(group) - least, 0)))
+            for group in scores
+        ]
+    scaled = torch.cat([_scaled(group.double(), least) for group in scores])
+    count = min(int(sparsity * len(scaled) + 1e-9), int(scaled.isfinite().sum()))
+    sizes = [len(group) for group in scores]
+    return list(lowest(scaled, count).split(sizes))  # type: ignore[no-untyped-call]
+
+
+def _scaled(scores: Tensor, least: int) -> Tensor:
+    """Divide by the mean; the greatest, which must stay, become infinite, shape `[n]`."""
+    scaled = scores / scores.mean().clamp_min(1e-300)
+    scaled[~lowest(scores, max(len(scores) - least, 0))] = torch.inf
+    return scaled
 
 
 def lowest(scores: Tensor, count: int) -> Tensor:

@@ -17,6 +17,7 @@ Source:
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -30,6 +31,7 @@ from mobilekit.compress.graph.prediction import Cost, predict
 from mobilekit.compress.pruning import Options, Pruned, listed, prune
 from mobilekit.compress.sparsity.context import Scope, choose
 from mobilekit.compress.sparsity.criteria import Aggregate, Criterion, scores
+from mobilekit.compress.sparsity.latencies import Rounding, read_table
 from mobilekit.core.errors import ModelError, RecipeError
 
 TOLERANCE = 1e-5
@@ -55,6 +57,10 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aggregate: Aggregate = "mean"
     context: Scope = "local"
     round_to: Annotated[int, msgspec.Meta(ge=1)] = 8
+    latency_table: str | None = None
+    """File with measured latencies; layers that are in it get the widest width that costs no more."""
+    latency_device: str | None = None
+    """Which of the table's devices; needed where it has several."""
     epsilon: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     allow_head: bool = False
 
@@ -73,12 +79,13 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         if (self.sparsity is not None) + (self.budget is not None) + bool(self.channels) > 1:
             raise RecipeError("prune: give a sparsity, a budget or channels, not several of them")
+        rounding = self._rounding()
         context.progress("following the channels")
         pruned = prune(
             network,
             context.inputs,
-            self._choice(network, context.seed),
-            Options(self.epsilon, self.round_to, self.allow_head),
+            self._choice(network, context.seed, rounding),
+            Options(self.epsilon, self.round_to, self.allow_head, measured=rounding.measured),
         )
         context.progress("comparing with the network")
         return pruned, self._report(network, pruned, context)
@@ -98,15 +105,25 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             found.append(f"{pruned.refused} dead channels stay: no constants where they are read")
         return tuple(found)
 
-    def _choice(self, network: nn.Module, seed: int) -> Callable[[ChannelGraph], Tensor] | None:
+    def _rounding(self) -> Rounding:
+        if self.latency_table is None:
+            if self.latency_device is not None:
+                raise RecipeError(
+                    "prune: latency_device is one of a latency table's; give latency_table too"
+                )
+            return Rounding(self.round_to)
+        return Rounding(self.round_to, read_table(Path(self.latency_table), self.latency_device))
+
+    def _choice(
+        self, network: nn.Module, seed: int, rounding: Rounding
+    ) -> Callable[[ChannelGraph], Tensor] | None:
         if self.channels:
             return lambda graph: listed(graph, self.channels)
         if self.sparsity is not None:
             share = self.sparsity
             return lambda graph: self._wanted(graph, network, seed, share)
         if self.budget is not None:
-            budget = self.budget
-            return lambda graph: self._within(graph, network, seed, budget)
+            return lambda graph: self._within(graph, network, seed, rounding)
         return None
 
     def _wanted(
@@ -128,15 +145,18 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for group in groups
         ]
 
-    def _within(self, graph: ChannelGraph, network: nn.Module, seed: int, budget: Budget) -> Tensor:
+    def _within(
+        self, graph: ChannelGraph, network: nn.Module, seed: int, rounding: Rounding
+    ) -> Tensor:
         """Find the least sparsity that meets the budget, by halving."""
         from mobilekit.compress.pruning import rounded
 
+        budget = self.budget or Budget()
         whole = predict(graph, network, torch.zeros(graph.channels.count, dtype=torch.bool))
 
         def tried(sparsity: float) -> tuple[Tensor, Cost]:
             wanted = self._wanted(graph, network, seed, sparsity)
-            wanted = wanted & ~rounded(graph, wanted, self.round_to)
+            wanted = wanted & ~rounded(graph, wanted, rounding)
             return wanted, predict(graph, network, wanted)
 
         most, cost = tried(1.0)
