@@ -19,8 +19,8 @@ from torchvision import models
 from mobilekit.compress.checking import residual, resolutions
 from mobilekit.compress.graph.channels import ChannelGraph
 from mobilekit.compress.pruning import Pruned, prune
+from mobilekit.compress.sparsity.channel_scores import scores
 from mobilekit.compress.sparsity.context import choose
-from mobilekit.compress.sparsity.criteria import scores
 from mobilekit.core.errors import MobilekitError
 
 MOST_PARAMS = 150_000_000

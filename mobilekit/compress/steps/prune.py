@@ -29,8 +29,8 @@ from mobilekit.compress.checking import residual, resolutions
 from mobilekit.compress.graph.channels import OUTPUT, ChannelGraph, Group
 from mobilekit.compress.graph.prediction import Cost, predict
 from mobilekit.compress.pruning import Options, Pruned, listed, prune
+from mobilekit.compress.sparsity.channel_scores import Aggregate, Criterion, scores
 from mobilekit.compress.sparsity.context import Scope, choose
-from mobilekit.compress.sparsity.criteria import Aggregate, Criterion, scores
 from mobilekit.compress.sparsity.latencies import Rounding, read_table
 from mobilekit.core.errors import ModelError, RecipeError
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mobilekit.compress.graph.channels import ChannelGraph, Group
-from mobilekit.compress.sparsity.criteria import Aggregate, Criterion, scores
+from mobilekit.compress.sparsity.channel_scores import Aggregate, Criterion, scores
 
 IMAGE = (1, 3, 8, 8)
 RELATIVE = 1e-5  # norms over up to 72 float32 values
