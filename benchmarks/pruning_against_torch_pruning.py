@@ -17,7 +17,8 @@ import torch
 from pruning_zoo import built, half
 from torch import Tensor, nn
 
-from mobilekit.compress.pruning import Options, prune
+from mobilekit.compress.pruning import prune
+from mobilekit.compress.trial import Options
 
 BARS = {"resnet18": 1.0, "mobilenet_v2": 1.0, "densenet121": 0.5, "fcn_resnet50": 1.0}
 HEADS = {"fcn_resnet50": "classifier.4"}

@@ -5,43 +5,29 @@ a share or a budget with a criterion, or channels by name.
 """
 
 import contextlib
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from mobilekit.compress.graph.atoms import Axis
-from mobilekit.compress.graph.channels import ChannelGraph, Group
-from mobilekit.compress.graph.constants import dead_channels
+from mobilekit.compress.graph.channels import ChannelGraph
 from mobilekit.compress.graph.coverage import coverage
-from mobilekit.compress.graph.exact import Removal, absorb
+from mobilekit.compress.graph.exact import Removal
+from mobilekit.compress.graph.prediction import Cost
 from mobilekit.compress.graph.rewriting import editable, repair
 from mobilekit.compress.graph.surgery import IndexMap, cut, index_map, misfit
-from mobilekit.compress.sparsity.latencies import Measured, Rounding
+from mobilekit.compress.trial import Options, Outcome, Trial
 from mobilekit.core.errors import ModelError, NoEffectError, suggestion
 from mobilekit.core.reports import Coverage
 
 Choice = Callable[[ChannelGraph], Tensor]
 """Says which channels are wanted gone, shape `[channels]`; asked again when the graph has learnt more."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Limits of a pruning."""
-
-    epsilon: float = 0.0
-    """Largest |w| of a dead filter."""
-    round_to: int = 1
-    """The channels that stay are a multiple of this, where there are as many."""
-    allow_head: bool = False
-    """Let outputs of the network lose channels."""
-    check: bool = True
-    """Run the smaller network on fake tensors, call by call, and give in to numbers that stand in its code;
-    without it, such a network comes out broken."""
-    measured: Measured | None = None
-    """Latencies by which widths are chosen, beside the multiple."""
+Search = Callable[[Trial], Tensor]
+"""The same, after trying what would become of the network."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +44,11 @@ class Pruned:
     """Dead channels that stay to carry the constants of others."""
     refused: int
     """Dead channels that stay because they are no constant where they are read."""
+    rounded: int
+    """Wanted channels that stay because rounding needs them."""
+    cost: Cost
+    whole: Cost
+    """What the network costs after and before."""
     reference: Callable[[], nn.Module]
     """Makes the network as large as before that the smaller one must equal."""
     rewritten: tuple[str, ...]
@@ -84,105 +75,116 @@ def prune(
         ModelError: weights that are not finite, or a network that cannot be traced.
         NoEffectError: nothing can go.
     """
+    if choice is None:
+        exactly = replace(options or Options(), exact=True)
+        return prune_by_search(network, inputs, lambda trial: trial.dead, exactly)
+    chosen = choice
+    return prune_by_search(network, inputs, lambda trial: chosen(trial.graph), options)
+
+
+def prune_by_search(
+    network: nn.Module,
+    inputs: Sequence[Tensor],
+    search: Search,
+    options: Options | None = None,
+) -> Pruned:
+    """Remove channels that are chosen after trying, such as for a budget; else like `prune`."""
     options = options or Options()
     check_finite(network)
     graph = ChannelGraph(network, inputs, allow_head=options.allow_head)
-    attempt = _attempt(graph, network, inputs, choice, options)
+    task = _Task(network, inputs, search, options)
+    attempt = task.attempt(graph, network)
     rewritten: tuple[str, ...] = ()
-    if options.check and misfit(graph, attempt.smaller, inputs, attempt.removed) is not None:
-        graph, attempt, rewritten = _mended(network, graph, inputs, choice, options)
-    made, live = attempt.made, attempt.removed & ~attempt.made.removed
-    refused = attempt.dead & attempt.wanted & ~attempt.removed & ~made.carriers & ~attempt.keep
+    if (
+        options.check
+        and misfit(graph, attempt.smaller, inputs, attempt.outcome.removed) is not None
+    ):
+        attempt, rewritten = _mended(task, graph)
+    graph, outcome, trial = attempt.trial.graph, attempt.outcome, attempt.trial
+    live = outcome.removed & ~outcome.exact.removed
     return Pruned(
-        attempt.smaller,
-        coverage(graph, network, attempt.removed),
-        attempt.kept,
-        made.biases,
-        int(made.carriers.sum()),
-        int(refused.sum()),
-        lambda: _without(graph, network, live),
-        rewritten,
-        not bool(live[graph.inexact_channels].any()),
+        network=attempt.smaller,
+        coverage=coverage(graph, network, outcome.removed),
+        kept=attempt.kept,
+        biases=attempt.made.biases,
+        carriers=int(outcome.exact.carriers.sum()),
+        refused=int(outcome.refused.sum()),
+        rounded=int(outcome.rounded.sum()),
+        cost=trial.cost(outcome),
+        whole=trial.whole,
+        reference=lambda: _without(graph, network, live),
+        rewritten=rewritten,
+        comparable=not bool(live[graph.inexact_channels].any()),
     )
-
-
-def _mended(
-    network: nn.Module,
-    graph: ChannelGraph,
-    inputs: Sequence[Tensor],
-    choice: Choice | None,
-    options: Options,
-) -> "tuple[ChannelGraph, _Attempt, tuple[str, ...]]":
-    """Prune a network with numbers in its code: in a traced graph if that goes, else around them."""
-    traced = editable(network)
-    if traced is not None:
-        with contextlib.suppress(ModelError, NoEffectError):
-            open_graph = ChannelGraph(traced, inputs, allow_head=options.allow_head)
-            return _settled(traced, open_graph, inputs, choice, options)
-    return _settled(network, graph, inputs, choice, options)
-
-
-def _settled(
-    subject: nn.Module,
-    graph: ChannelGraph,
-    inputs: Sequence[Tensor],
-    choice: Choice | None,
-    options: Options,
-) -> "tuple[ChannelGraph, _Attempt, tuple[str, ...]]":
-    """Cut, and yield to the first call that is wrong, until none is."""
-    while True:
-        attempt = _attempt(graph, subject, inputs, choice, options)
-        wrong, rewritten = _proven(graph, attempt, inputs)
-        if wrong is None:
-            return graph, attempt, rewritten
-        graph.yield_to(wrong)
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One cut, not yet known to fit; channels as masks of shape `[channels]`."""
+    """One cut, not yet known to fit."""
 
-    dead: Tensor
-    wanted: Tensor
-    keep: Tensor
-    removed: Tensor
+    trial: Trial
+    outcome: Outcome
     made: Removal
     kept: IndexMap
     smaller: nn.Module
 
 
-def _attempt(
-    graph: ChannelGraph,
-    subject: nn.Module,
-    inputs: Sequence[Tensor],
-    choice: Choice | None,
-    options: Options,
-) -> _Attempt:
-    dead = dead_channels(graph, subject, options.epsilon)
-    wanted = (choice(graph) if choice else dead) & _made_by_layers(graph)
-    keep = rounded(graph, wanted, Rounding(options.round_to, options.measured))
-    made = absorb(graph, subject, wanted & dead, noise(inputs), keep)
-    removed = made.removed
-    if choice:
-        removed = (wanted & ~keep & ~made.carriers) & ~graph.channels.pinned
-    removed = _at_least_one(graph, removed)
-    kept = index_map(graph, removed, made.biases)
-    if not kept:
-        raise NoEffectError(_nothing(graph, wanted))
-    return _Attempt(dead, wanted, keep, removed, made, kept, cut(made.network, kept))
+@dataclass(frozen=True)
+class _Task:
+    """What a pruning is about, whatever graph it is tried on."""
+
+    network: nn.Module
+    inputs: Sequence[Tensor]
+    search: Search
+    options: Options
+
+    def attempt(self, graph: ChannelGraph, subject: nn.Module) -> _Attempt:
+        """Choose, move constants and cut.
+
+        Raises:
+            NoEffectError: nothing can go.
+        """
+        trial = Trial(graph, subject, noise(self.inputs), self.options)
+        outcome = trial.outcome(self.search(trial))
+        made = trial.moved(outcome)
+        kept = index_map(graph, outcome.removed, made.biases)
+        if not kept:
+            raise NoEffectError(_nothing(trial, outcome, exact=self.options.exact))
+        return _Attempt(trial, outcome, made, kept, cut(made.network, kept))
 
 
-def _proven(
-    graph: ChannelGraph, attempt: _Attempt, inputs: Sequence[Tensor]
-) -> tuple[int | None, tuple[str, ...]]:
+def _mended(task: _Task, graph: ChannelGraph) -> tuple[_Attempt, tuple[str, ...]]:
+    """Prune a network with numbers in its code: in a traced graph if that goes, else around them."""
+    traced = editable(task.network)
+    if traced is not None:
+        with contextlib.suppress(ModelError, NoEffectError):
+            open_graph = ChannelGraph(traced, task.inputs, allow_head=task.options.allow_head)
+            return _settled(task, traced, open_graph)
+    return _settled(task, task.network, graph)
+
+
+def _settled(
+    task: _Task, subject: nn.Module, graph: ChannelGraph
+) -> tuple[_Attempt, tuple[str, ...]]:
+    """Cut, and yield to the first call that is wrong, until none is."""
+    while True:
+        attempt = task.attempt(graph, subject)
+        wrong, rewritten = _proven(attempt, task.inputs)
+        if wrong is None:
+            return attempt, rewritten
+        graph.yield_to(wrong)
+
+
+def _proven(attempt: _Attempt, inputs: Sequence[Tensor]) -> tuple[int | None, tuple[str, ...]]:
     """Find the first call that a cut network gets wrong, mending what can be mended on the way."""
+    graph, removed = attempt.trial.graph, attempt.outcome.removed
     rewritten: list[str] = []
     last = -1
     while True:
-        wrong = misfit(graph, attempt.smaller, inputs, attempt.removed)
+        wrong = misfit(graph, attempt.smaller, inputs, removed)
         if wrong is None or wrong <= last:
             return wrong, tuple(rewritten)
-        if not repair(graph, attempt.smaller, wrong, attempt.removed):
+        if not repair(graph, attempt.smaller, wrong, removed):
             return wrong, tuple(rewritten)
         call = graph.record.calls[wrong]
         rewritten.append(f"{call.name} at {call.source or call.node}")
@@ -281,45 +283,8 @@ def noise(inputs: Sequence[Tensor], count: int = 2, seed: int = 0) -> list[list[
     ]
 
 
-def rounded(graph: ChannelGraph, wanted: Tensor, rounding: Rounding) -> Tensor:
-    """Return wanted channels that stay so that each group has a good width, shape `[channels]`.
-
-    Raises:
-        RecipeError: a latency table that says nothing of this network.
-    """
-    rounding.require(graph)
-    stays = torch.zeros_like(wanted)
-    for group in graph.groups:
-        if group.pins or rounding.idle:
-            continue
-        going = group.channels[wanted[group.channels]]
-        total = len(group.channels)
-        kept = rounding.width(graph, group, max(total - len(going), 1))
-        stays[going[: kept - (total - len(going))]] = True
-    return stays
-
-
-def _made_by_layers(graph: ChannelGraph) -> Tensor:
-    """Return which channels belong to a group; rows and columns of kernels do not."""
-    found = torch.zeros(graph.channels.count, dtype=torch.bool)
-    for group in graph.groups:
-        found[group.channels] = True
-    return found
-
-
-def _at_least_one(graph: ChannelGraph, removed: Tensor) -> Tensor:
-    result = removed.clone()
-    groups: tuple[Group, ...] = graph.groups
-    for group in groups:
-        if bool(result[group.channels].all()):
-            result[group.channels[0]] = False
-    return result
-
-
 def _without(graph: ChannelGraph, network: nn.Module, live: Tensor) -> nn.Module:
     """Return the network with the weights that read these channels set to zero."""
-    import copy
-
     if not bool(live.any()):
         return network
     result = copy.deepcopy(network)
@@ -330,16 +295,23 @@ def _without(graph: ChannelGraph, network: nn.Module, live: Tensor) -> nn.Module
     return result
 
 
-def _nothing(graph: ChannelGraph, wanted: Tensor) -> str:
-    free = [group for group in graph.groups if not group.pins]
-    if not free:
-        reasons = {why for group in graph.groups for why in group.pins}
+def _nothing(trial: Trial, outcome: Outcome, *, exact: bool) -> str:
+    groups = trial.graph.groups
+    if all(group.pins for group in groups):
+        reasons = {why for group in groups for why in group.pins}
         return (
             f"no channel can be removed: {'; '.join(sorted(reasons)) or 'no layer makes channels'}"
         )
-    if not bool(wanted.any()):
+    if bool(outcome.rounded.any()):
+        return (
+            f"nothing goes: rounding keeps all {int(outcome.rounded.sum())} channels that would go; ask"
+            " for more, or round to a smaller multiple"
+        )
+    if bool(outcome.refused.any()):
+        return (
+            f"nothing can go: {int(outcome.refused.sum())} dead channels are no constants where they are"
+            " read"
+        )
+    if exact:
         return "no filter is zero; give a sparsity or a budget, or train with a sparsifying method first"
-    return (
-        "nothing can go: rounding needs the channels, or dead ones are no constants where they are read;"
-        " try a smaller multiple to round to"
-    )
+    return "what is asked for is less than one channel, or all of it is pinned; ask for more"

@@ -61,7 +61,7 @@ COMMAND_LINES = {
         "the least that can remain is macs=0.",
     ),
     "rounding needs all": (
-        [net("wide"), *INPUT, *HALF, "--round-to", "64"], "try a smaller multiple",
+        [net("wide"), *INPUT, *HALF, "--round-to", "64"], "round to a smaller multiple",
     ),
     "nothing dead": ([net("wide"), *INPUT], "no filter is zero; give a sparsity or a budget"),
     "NaN weights": ([net("nan"), *INPUT, *HALF], "middle.weight"),

@@ -23,17 +23,103 @@ WEAK = 0.05
 
 
 @dataclass(frozen=True)
-class Removal:
-    """Which channels can go, and the network that no longer needs them."""
+class Selection:
+    """Which dead channels can go, and which of them stay for the others."""
 
     removed: Tensor
     """Whether each channel goes, shape `[channels]`."""
     carriers: Tensor
     """Whether each channel stays to carry the constants of others, shape `[channels]`."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """The network that no longer needs some channels."""
+
     network: nn.Module
     """A copy whose biases and carriers hold the constants; the given one where there were none."""
     biases: dict[str, Axis]
     """Biases that the copy has got, each with the dimension of the weight that it belongs to."""
+
+
+class Constants:
+    """What every weight of a network reads of its dead channels; measured once.
+
+    Args:
+        graph: of the network.
+        network: is left as found.
+        dead: channels whose filters count as zeros, shape `[channels]`.
+        samples: inputs on which the constants are measured, two or more.
+    """
+
+    def __init__(
+        self,
+        graph: ChannelGraph,
+        network: nn.Module,
+        dead: Tensor,
+        samples: Sequence[Sequence[Tensor]],
+    ) -> None:
+        self._graph, self._network = graph, network
+        self._readers = _readers(graph, zeroed(graph, network, dead), samples)
+        self._unfit = _unfit(graph)
+
+    def select(self, wanted: Tensor) -> Selection:
+        """Choose what of the wanted dead channels, shape `[channels]`, can go exactly."""
+        removed = wanted & ~self._unfit
+        carriers = torch.zeros_like(removed)
+        if not bool(removed.any()):
+            return Selection(removed, carriers)
+        for reader in self._readers:
+            varying = reader.channels[reader.constant.isnan()]
+            removed[varying] = False
+        _drop_unequal(self._readers, removed)
+        for reader in sorted(self._readers, key=lambda one: one.bias is not None):
+            if reader.bias is None:
+                _choose_carrier(reader, removed, carriers)
+        return Selection(removed, carriers)
+
+    def added(self, selection: Selection) -> dict[str, Axis]:
+        """Return the biases that the network will get, each with its weight's dimension."""
+        found = {}
+        for reader in self._readers:
+            lacks = reader.bias is not None and getattr(reader.bias, "bias", None) is None
+            if lacks and bool(_going(reader, selection.removed).any()):
+                found[f"{reader.name.rpartition('.')[0]}.bias".lstrip(".")] = Axis(reader.name, 0)
+        return found
+
+    def move(self, selection: Selection) -> Removal:
+        """Return a copy of the network in which biases and carriers hold what the removed gave."""
+        if not bool(selection.removed.any()):
+            return Removal(self._network, {})
+        biases = self.added(selection)
+        changed = zeroed(self._graph, self._network, selection.carriers)
+        if changed is self._network:
+            changed = copy.deepcopy(self._network)
+        done: set[tuple[str, int]] = set()
+        with torch.no_grad():
+            for reader in self._readers:
+                if (reader.name, reader.dimension) not in done:
+                    _move(reader, changed, selection)
+                    done.add((reader.name, reader.dimension))
+        return Removal(changed, biases)
+
+
+def zeroed(graph: ChannelGraph, network: nn.Module, channels: Tensor) -> nn.Module:
+    """Return a copy without what makes these channels; the network itself where that is zero already."""
+    result = network
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    for axis in graph.writers:
+        parameter = parameters.get(axis.parameter)
+        if parameter is None:
+            continue
+        rows = channels[graph.channels_of(axis)]
+        if not bool(parameter.detach().movedim(axis.dimension, 0)[rows].any()):
+            continue
+        if result is network:
+            result = copy.deepcopy(network)
+        with torch.no_grad():
+            result.get_parameter(axis.parameter).movedim(axis.dimension, 0)[rows] = 0
+    return result
 
 
 @dataclass(frozen=True)
@@ -50,47 +136,6 @@ class _Reader:
     transposed: bool
     bias: nn.Module | None
     """The module whose bias can take constants; None where a carrier must."""
-
-
-def absorb(
-    graph: ChannelGraph,
-    network: nn.Module,
-    wanted: Tensor,
-    samples: Sequence[Sequence[Tensor]],
-    keep: Tensor | None = None,
-) -> Removal:
-    """Choose what of the wanted channels can go exactly, and move their constants.
-
-    Args:
-        graph: of the network.
-        network: is left as found.
-        wanted: dead channels, shape `[channels]`.
-        samples: inputs on which the constants are measured, two or more.
-        keep: channels that stay anyway (rounding), shape `[channels]`.
-    """
-    removed = wanted & ~_unfit(graph)
-    if not bool(removed.any()):
-        return Removal(removed, torch.zeros_like(removed), network, {})
-    readers = _readers(graph, network, samples)
-    for reader in readers:
-        varying = reader.channels[reader.constant.isnan()]
-        removed[varying] = False
-    _drop_unequal(readers, removed)
-    if keep is not None:
-        removed &= ~keep
-    carriers = torch.zeros_like(removed)
-    for reader in sorted(readers, key=lambda one: one.bias is not None):
-        if reader.bias is None:
-            _choose_carrier(reader, removed, carriers)
-    changed = copy.deepcopy(network)
-    done: set[tuple[str, int]] = set()
-    biases: dict[str, Axis] = {}
-    with torch.no_grad():
-        for reader in readers:
-            if (reader.name, reader.dimension) not in done:
-                biases.update(_move(reader, changed, removed, carriers))
-                done.add((reader.name, reader.dimension))
-    return Removal(removed, carriers, changed, biases)
 
 
 def _unfit(graph: ChannelGraph) -> Tensor:
@@ -175,21 +220,25 @@ def _share(reader: _Reader, removed: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(need > 0, sizes / need.clamp_min(1e-300), torch.inf).amin(0), going > 0
 
 
-def _move(
-    reader: _Reader, network: nn.Module, removed: Tensor, carriers: Tensor
-) -> dict[str, Axis]:
-    """Add what the removed channels gave to the bias or to the carrier's kernel; return new biases."""
-    going = removed[reader.channels] & (reader.constant != 0)
+def _going(reader: _Reader, removed: Tensor) -> Tensor:
+    """Return whether each read index goes with a constant other than 0, shape `[groups, n]`."""
+    return removed[reader.channels] & (reader.constant != 0)
+
+
+def _move(reader: _Reader, network: nn.Module, selection: Selection) -> None:
+    """Add what the removed channels gave to the bias or to the carrier's kernel, in place."""
+    going = _going(reader, selection.removed)
     if not bool(going.any()):
-        return {}
+        return
     weight = network.get_parameter(reader.name)
     kernels = weight.detach().double().cpu().movedim(reader.dimension, 0)
     given = torch.where(going, reader.constant, torch.zeros(()).double())  # [groups, n]
     if reader.bias is not None:
-        return _to_bias(reader, network, kernels, given)
+        _to_bias(reader, network, kernels, given)
+        return
     every = torch.where(reader.constant.isnan(), torch.zeros(()).double(), reader.constant)
-    staying = carriers[reader.channels].all(0)
-    share = torch.where(staying, _share(reader, removed)[0], -torch.ones(()).double())
+    staying = selection.carriers[reader.channels].all(0)
+    share = torch.where(staying, _share(reader, selection.removed)[0], -torch.ones(()).double())
     carrier = int(share.argmax())
     factors = torch.where(every[:, carrier, None] != 0, given / every[:, carrier, None], 0.0)
     if reader.transposed:
@@ -201,12 +250,9 @@ def _move(
         blocks[carrier] += torch.einsum("gn,ng...->g...", factors, blocks)
         result = blocks.reshape(kernels.shape)
     weight.copy_(result.movedim(0, reader.dimension).to(weight))
-    return {}
 
 
-def _to_bias(
-    reader: _Reader, network: nn.Module, kernels: Tensor, given: Tensor
-) -> dict[str, Axis]:
+def _to_bias(reader: _Reader, network: nn.Module, kernels: Tensor, given: Tensor) -> None:
     sums = kernels.reshape(*kernels.shape[:2], -1).sum(2)  # [n, outputs]
     blocks = sums.reshape(sums.shape[0], reader.groups, -1)
     shift = torch.einsum("gn,ngo->go", given, blocks).reshape(-1)
@@ -214,8 +260,7 @@ def _to_bias(
     weight = network.get_parameter(reader.name)
     if getattr(owner, "bias", None) is None:
         owner.bias = nn.Parameter(shift.to(weight), requires_grad=weight.requires_grad)
-        return {f"{reader.name.rpartition('.')[0]}.bias".lstrip("."): Axis(reader.name, 0)}
+        return
     bias = owner.bias
     assert isinstance(bias, nn.Parameter)  # noqa: S101  a bias that can be added to
     bias.copy_((bias.detach().double().cpu() + shift).to(bias))
-    return {}

@@ -1,6 +1,7 @@
 """How much a channel matters: one number per channel of a group, from the weights that make it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -13,38 +14,51 @@ Criterion = Literal["l1", "l2", "batch_norm_scale", "random"]
 Aggregate = Literal["mean", "max", "sum"]
 
 
+@dataclass(frozen=True)
+class GroupCriterion:
+    """What is measured of a channel, and how it comes together over the layers that make it.
+
+    `l1` and `l2` are norms of each layer's filter (He et al. 2017 call the former's sum over a filter its
+    magnitude; Li et al. 2017, section 3.1); `batch_norm_scale` is |γ| of the channel's batch norms (Liu
+    et al. 2017), and without one the l2 norm.
+    """
+
+    criterion: Criterion = "l2"
+    aggregate: Aggregate = "mean"
+    normalized: bool = False
+    """Divide each layer's scores by their mean first, so that every layer counts the same."""
+
+
 def scores(
     graph: ChannelGraph,
     network: nn.Module,
     group: Group,
-    criterion: Criterion = "l2",
-    aggregate: Aggregate = "mean",
+    by: GroupCriterion | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Score the channels of a group.
-
-    `l1` and `l2` are norms of each layer's filter, aggregated over the layers that make the channel (He
-    et al. 2017 call the former's sum over a filter its magnitude; Li et al. 2017, section 3.1);
-    `batch_norm_scale` is |γ| of its batch norms (Liu et al. 2017); without one, the l2 norm stands in.
 
     Args:
         graph: of the network.
         network: whose weights count.
         group: one of the graph's.
-        criterion: what is measured.
-        aggregate: over layers.
+        by: what is measured; the mean l2 norm by default.
         generator: for `random`.
 
     Returns:
         Shape `[n]`, float64, at least 0: greater matters more.
     """
-    if criterion == "random":
+    by = by or GroupCriterion()
+    if by.criterion == "random":
         return torch.rand(len(group.channels), generator=generator, dtype=torch.float64)
     axes: tuple[Axis, ...] = group.writers
-    if criterion == "batch_norm_scale":
+    if by.criterion == "batch_norm_scale":
         axes = _scales(graph, network, group) or axes
-    rows = [_of_axis(graph, network, group, axis, 1 if criterion == "l1" else 2) for axis in axes]
-    return _AGGREGATES[aggregate](torch.stack(rows))
+    power = 1 if by.criterion == "l1" else 2
+    rows = torch.stack([_of_axis(graph, network, group, axis, power) for axis in axes])
+    if by.normalized:
+        rows /= rows.mean(1, keepdim=True).clamp_min(1e-300)
+    return _AGGREGATES[by.aggregate](rows)
 
 
 _AGGREGATES: dict[Aggregate, Callable[[Tensor], Tensor]] = {

@@ -16,7 +16,7 @@ Source:
     al. 2023. Where a dead channel's constant goes (bias or carrier) is our own.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -27,11 +27,17 @@ from torch import Tensor, nn
 from mobilekit.compress.base import Context, StepReport, count_parameters
 from mobilekit.compress.checking import residual, resolutions
 from mobilekit.compress.graph.channels import OUTPUT, ChannelGraph, Group
-from mobilekit.compress.graph.prediction import Cost, predict
-from mobilekit.compress.pruning import Options, Pruned, listed, prune
-from mobilekit.compress.sparsity.channel_scores import Aggregate, Criterion, scores
+from mobilekit.compress.graph.prediction import Cost
+from mobilekit.compress.pruning import Pruned, listed, prune_by_search
+from mobilekit.compress.sparsity.channel_scores import (
+    Aggregate,
+    Criterion,
+    GroupCriterion,
+    scores,
+)
 from mobilekit.compress.sparsity.context import Scope, choose
-from mobilekit.compress.sparsity.latencies import Rounding, read_table
+from mobilekit.compress.sparsity.latencies import Measured, read_table
+from mobilekit.compress.trial import Options, Trial
 from mobilekit.core.errors import ModelError, RecipeError
 
 TOLERANCE = 1e-5
@@ -45,6 +51,12 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     macs: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     params: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
 
+    def met(self, cost: Cost, whole: Cost) -> bool:
+        """Whether no more than that remains."""
+        return (self.macs is None or cost.macs <= self.macs * whole.macs) and (
+            self.params is None or cost.params <= self.params * whole.params
+        )
+
 
 class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the step; neither `sparsity` nor `budget` removes what is dead, exactly."""
@@ -55,6 +67,8 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget: Budget | None = None
     criterion: Criterion = "l2"
     aggregate: Aggregate = "mean"
+    normalized: bool = False
+    """Divide each layer's scores by their mean before they are aggregated over a group."""
     context: Scope = "local"
     round_to: Annotated[int, msgspec.Meta(ge=1)] = 8
     latency_table: str | None = None
@@ -79,112 +93,53 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         if (self.sparsity is not None) + (self.budget is not None) + bool(self.channels) > 1:
             raise RecipeError("prune: give a sparsity, a budget or channels, not several of them")
-        rounding = self._rounding()
+        wishes = _Wishes(self, network, context.seed)
         context.progress("following the channels")
-        pruned = prune(
+        pruned = prune_by_search(
             network,
             context.inputs,
-            self._choice(network, context.seed, rounding),
-            Options(self.epsilon, self.round_to, self.allow_head, measured=rounding.measured),
+            wishes.search,
+            Options(
+                epsilon=self.epsilon,
+                round_to=self.round_to,
+                allow_head=self.allow_head,
+                measured=self._measured(),
+                importance=None if self.channels else wishes.importance,
+                exact=self.only_dead,
+            ),
         )
         context.progress("comparing with the network")
         return pruned, self._report(network, pruned, context)
+
+    @property
+    def only_dead(self) -> bool:
+        """Whether nothing is asked for but what is dead."""
+        return self.sparsity is None and self.budget is None and not self.channels
 
     def unmet(self, pruned: Pruned) -> tuple[str, ...]:
         """Say what was asked for and not reached: layers that are pinned or not understood."""
         found = []
         for layer in pruned.coverage.layers:
-            asked = (
-                layer.layer in self.channels
-                or int((self.sparsity or 0) * layer.before)
-                or self.budget is not None
-            )
+            asked = layer.layer in self.channels or int((self.sparsity or 0) * layer.before)
             if asked and layer.state in {"pinned", "unsupported"} and layer.reason != OUTPUT:
                 found.append(f"{layer.layer}: {layer.state}: {layer.reason}")
         if pruned.refused:
             found.append(f"{pruned.refused} dead channels stay: no constants where they are read")
+        if self.budget is not None and not self.budget.met(pruned.cost, pruned.whole):
+            found.append(f"the budget is not met: {_shares(pruned.cost, pruned.whole)} remain")
         return tuple(found)
 
-    def _rounding(self) -> Rounding:
-        if self.latency_table is None:
-            if self.latency_device is not None:
-                raise RecipeError(
-                    "prune: latency_device is one of a latency table's; give latency_table too"
-                )
-            return Rounding(self.round_to)
-        return Rounding(self.round_to, read_table(Path(self.latency_table), self.latency_device))
-
-    def _choice(
-        self, network: nn.Module, seed: int, rounding: Rounding
-    ) -> Callable[[ChannelGraph], Tensor] | None:
-        if self.channels:
-            return lambda graph: listed(graph, self.channels)
-        if self.sparsity is not None:
-            share = self.sparsity
-            return lambda graph: self._wanted(graph, network, seed, share)
-        if self.budget is not None:
-            return lambda graph: self._within(graph, network, seed, rounding)
+    def _measured(self) -> Measured | None:
+        if self.latency_table is not None:
+            return read_table(Path(self.latency_table), self.latency_device)
+        if self.latency_device is not None:
+            raise RecipeError(
+                "prune: latency_device is one of a latency table's; give latency_table too"
+            )
         return None
 
-    def _wanted(
-        self, graph: ChannelGraph, network: nn.Module, seed: int, sparsity: float
-    ) -> Tensor:
-        wanted = torch.zeros(graph.channels.count, dtype=torch.bool)
-        free = [group for group in graph.groups if not group.pins]
-        masks = choose(self._scores(graph, network, free, seed), sparsity, self.context)
-        for group, mask in zip(free, masks, strict=True):
-            wanted[group.channels[mask]] = True
-        return wanted
-
-    def _scores(
-        self, graph: ChannelGraph, network: nn.Module, groups: list[Group], seed: int
-    ) -> list[Tensor]:
-        generator = torch.Generator().manual_seed(seed)
-        return [
-            scores(graph, network, group, self.criterion, self.aggregate, generator)
-            for group in groups
-        ]
-
-    def _within(
-        self, graph: ChannelGraph, network: nn.Module, seed: int, rounding: Rounding
-    ) -> Tensor:
-        """Find the least sparsity that meets the budget, by halving."""
-        from mobilekit.compress.pruning import rounded
-
-        budget = self.budget or Budget()
-        whole = predict(graph, network, torch.zeros(graph.channels.count, dtype=torch.bool))
-
-        def tried(sparsity: float) -> tuple[Tensor, Cost]:
-            wanted = self._wanted(graph, network, seed, sparsity)
-            wanted = wanted & ~rounded(graph, wanted, rounding)
-            return wanted, predict(graph, network, wanted)
-
-        most, cost = tried(1.0)
-        if not _meets(cost, whole, budget):
-            raise RecipeError(
-                f"prune: the budget cannot be met; the least that can remain is"
-                f" macs={cost.macs / max(whole.macs, 1):.3f}, params={cost.params / whole.params:.3f}"
-            )
-        low, high, best = 0.0, 1.0, most
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            wanted, cost = tried(middle)
-            if _meets(cost, whole, budget):
-                high, best = middle, wanted
-            else:
-                low = middle
-        return best
-
     def _report(self, network: nn.Module, pruned: Pruned, context: Context) -> StepReport:
-        notes = [f"{pruned.coverage.removed} filters removed"]
-        if pruned.carriers:
-            notes.append(f"{pruned.carriers} dead channels stay to carry constants")
-        if pruned.rewritten:
-            places = ", ".join(dict.fromkeys(pruned.rewritten))
-            notes.append(f"numbers in the code rewritten in a traced graph: {places}")
-        if pruned.refused:
-            notes.append(f"{pruned.refused} dead channels stay: no constants where they are read")
-        error = None
+        error, notes = None, _notes(pruned)
         if pruned.comparable:
             samples, two = resolutions(network, context.inputs, context.seed)
             samples += [list(sample) for sample in context.calibration]
@@ -208,10 +163,106 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-def _meets(cost: Cost, whole: Cost, budget: Budget) -> bool:
-    return (budget.macs is None or cost.macs <= budget.macs * whole.macs) and (
-        budget.params is None or cost.params <= budget.params * whole.params
-    )
+@dataclass(frozen=True)
+class _Wishes:
+    """What the options want gone of a network."""
+
+    options: Prune
+    network: nn.Module
+    seed: int
+
+    def search(self, trial: Trial) -> Tensor:
+        """Return what is wanted gone, shape `[channels]`.
+
+        Raises:
+            RecipeError: a budget that cannot be met.
+        """
+        if self.options.channels:
+            return listed(trial.graph, self.options.channels)
+        if self.options.sparsity is not None:
+            return self._least(trial.graph, self._scores(trial.graph), self.options.sparsity)
+        if self.options.budget is not None:
+            return self._within(trial, self.options.budget)
+        return trial.dead
+
+    def importance(self, graph: ChannelGraph) -> Tensor:
+        """Return how much each channel that can go matters, shape `[channels]`."""
+        found = torch.zeros(graph.channels.count, dtype=torch.float64)
+        for group, values in zip(_free(graph), self._scores(graph), strict=True):
+            found[group.channels] = values
+        return found
+
+    def _scores(self, graph: ChannelGraph) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(self.seed)
+        return [
+            scores(graph, self.network, group, self._criterion, generator) for group in _free(graph)
+        ]
+
+    @property
+    def _criterion(self) -> GroupCriterion:
+        options = self.options
+        return GroupCriterion(options.criterion, options.aggregate, normalized=options.normalized)
+
+    def _least(self, graph: ChannelGraph, values: list[Tensor], sparsity: float) -> Tensor:
+        """Want the least important share gone, shape `[channels]`."""
+        wanted = torch.zeros(graph.channels.count, dtype=torch.bool)
+        masks = choose(values, sparsity, self.options.context)
+        for group, mask in zip(_free(graph), masks, strict=True):
+            wanted[group.channels[mask]] = True
+        return wanted
+
+    def _within(self, trial: Trial, budget: Budget) -> Tensor:
+        """Find the least sparsity that meets the budget, by halving; shape `[channels]`."""
+        values = self._scores(trial.graph)
+
+        def tried(sparsity: float) -> tuple[Tensor, Cost]:
+            wanted = self._least(trial.graph, values, sparsity)
+            return wanted, trial.cost(trial.outcome(wanted))
+
+        best, cost = tried(1.0)
+        if not budget.met(cost, trial.whole):
+            rounding = self.options.round_to > 1 or self.options.latency_table is not None
+            hint = (
+                "; rounding keeps more than that: round to a smaller multiple" if rounding else ""
+            )
+            raise RecipeError(
+                f"prune: the budget cannot be met; the least that can remain is"
+                f" {_shares(cost, trial.whole)}{hint}"
+            )
+        low, high = 0.0, 1.0
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            wanted, cost = tried(middle)
+            if budget.met(cost, trial.whole):
+                high, best = middle, wanted
+            else:
+                low = middle
+        return best
+
+
+def _free(graph: ChannelGraph) -> list[Group]:
+    return [group for group in graph.groups if not group.pins]
+
+
+def _notes(pruned: Pruned) -> list[str]:
+    """Say what a person should know of a pruning."""
+    notes = [
+        f"{pruned.coverage.removed} filters removed; {_shares(pruned.cost, pruned.whole)} remain"
+    ]
+    if pruned.rounded:
+        notes.append(f"{pruned.rounded} channels stay to round the widths")
+    if pruned.carriers:
+        notes.append(f"{pruned.carriers} dead channels stay to carry constants")
+    if pruned.rewritten:
+        places = ", ".join(dict.fromkeys(pruned.rewritten))
+        notes.append(f"numbers in the code rewritten in a traced graph: {places}")
+    if pruned.refused:
+        notes.append(f"{pruned.refused} dead channels stay: no constants where they are read")
+    return notes
+
+
+def _shares(cost: Cost, whole: Cost) -> str:
+    return f"macs={cost.macs / max(whole.macs, 1):.3f}, params={cost.params / max(whole.params, 1):.3f}"
 
 
 def _coarseness(network: nn.Module) -> float:

@@ -10,7 +10,8 @@ from torch.utils import _pytree as pytree
 
 from mobilekit.compress.checking import residual, resolutions
 from mobilekit.compress.graph.channels import OUTPUT, ChannelGraph
-from mobilekit.compress.pruning import Options, Pruned, listed, masked, prune
+from mobilekit.compress.pruning import Pruned, listed, masked, prune
+from mobilekit.compress.trial import Options
 from mobilekit.core.errors import ModelError, NoEffectError
 from tests.compress.graph.patterns import IMAGE, PATTERNS, DictOutputs, Gated, Halves, Shared
 from tests.compress.graph.random_nets import every_second, randomize, zero

@@ -9,7 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mobilekit.compress.graph.channels import ChannelGraph, Group
-from mobilekit.compress.sparsity.channel_scores import Aggregate, Criterion, scores
+from mobilekit.compress.sparsity.channel_scores import (
+    Aggregate,
+    Criterion,
+    GroupCriterion,
+    scores,
+)
 
 IMAGE = (1, 3, 8, 8)
 RELATIVE = 1e-5  # norms over up to 72 float32 values
@@ -93,7 +98,7 @@ def test_norms_of_every_layer_of_a_sum_are_aggregated(
     expected = AGGREGATES[aggregate](
         np.stack([norms(network.stem.weight, power), norms(network.outer.weight, power)]), axis=0
     )
-    found = scores(graph, network, group, criterion, aggregate)
+    found = scores(graph, network, group, GroupCriterion(criterion, aggregate))
     assert found.dtype == torch.float64
     np.testing.assert_allclose(found.numpy(), expected, rtol=RELATIVE)
 
@@ -103,13 +108,15 @@ def test_scales_of_every_batch_norm_of_a_sum_are_aggregated(aggregate: Aggregate
     network, graph = made(Residual)
     rows = [abs(norm.weight.detach().numpy()) for norm in (network.stem_norm, network.outer_norm)]
     expected = AGGREGATES[aggregate](np.stack(rows), axis=0)
-    found = scores(graph, network, group_of(graph, "stem"), "batch_norm_scale", aggregate)
+    found = scores(
+        graph, network, group_of(graph, "stem"), GroupCriterion("batch_norm_scale", aggregate)
+    )
     np.testing.assert_allclose(found.numpy(), expected, rtol=RELATIVE)
 
 
 def test_without_a_batch_norm_the_l2_norm_stands_in() -> None:
     network, graph = made(Residual)
-    found = scores(graph, network, group_of(graph, "inner"), "batch_norm_scale")
+    found = scores(graph, network, group_of(graph, "inner"), GroupCriterion("batch_norm_scale"))
     np.testing.assert_allclose(found.numpy(), norms(network.inner.weight, 2), rtol=RELATIVE)
 
 
@@ -117,13 +124,13 @@ def test_without_a_batch_norm_the_l2_norm_stands_in() -> None:
 def test_all_filters_of_a_channel_count(criterion: Criterion, power: int) -> None:
     network, graph = made(Shuffled)
     weight = network.grow.weight.detach().reshape(4, -1)  # filters 4c to 4c + 3 make channel c
-    found = scores(graph, network, group_of(graph, "grow"), criterion)
+    found = scores(graph, network, group_of(graph, "grow"), GroupCriterion(criterion))
     np.testing.assert_allclose(found.numpy(), norms(weight, power), rtol=RELATIVE)
 
 
 def test_filters_of_a_transposed_convolution_are_its_second_dimension() -> None:
     network, graph = made(Upward)
-    found = scores(graph, network, group_of(graph, "up"), "l1")
+    found = scores(graph, network, group_of(graph, "up"), GroupCriterion("l1"))
     np.testing.assert_allclose(found.numpy(), norms(network.up.weight, 1, 1), rtol=RELATIVE)
 
 
@@ -134,7 +141,7 @@ def test_random_scores_follow_their_generator_alone() -> None:
     def drawn(seed: int) -> list[list[float]]:
         generator = torch.Generator().manual_seed(seed)
         return [
-            scores(graph, network, group, "random", generator=generator).tolist()
+            scores(graph, network, group, GroupCriterion("random"), generator=generator).tolist()
             for group in graph.groups
         ]
 
@@ -151,14 +158,16 @@ def test_half_precision_scores_as_float32_does(criterion: Criterion) -> None:
     network.half()
     graph = ChannelGraph(network, [torch.zeros(IMAGE, dtype=torch.float16)])
     group = group_of(graph, "stem")
-    half = scores(graph, network, group, criterion)
+    half = scores(graph, network, group, GroupCriterion(criterion))
     network.float()
-    np.testing.assert_allclose(half, scores(graph, network, group, criterion), rtol=RELATIVE)
+    np.testing.assert_allclose(
+        half, scores(graph, network, group, GroupCriterion(criterion)), rtol=RELATIVE
+    )
 
 
 def test_weights_are_left_as_found() -> None:
     network, graph = made(Residual)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    scores(graph, network, graph.groups[0], "l1")
+    scores(graph, network, graph.groups[0], GroupCriterion("l1"))
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert all(p.grad is None for p in network.parameters())
