@@ -37,7 +37,9 @@ Weights = Annotated[
 ]
 Images = Annotated[
     Path | None,
-    typer.Option("--images", help="Your photographs to verify on (default: bundled ones)."),
+    typer.Option(
+        "--images", help="Your photographs to check and verify on (default: bundled ones)."
+    ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads for the runtimes on this machine.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights, noise and image choice.")]

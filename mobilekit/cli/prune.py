@@ -30,6 +30,10 @@ def prune(
         Literal["mean", "max", "sum"],
         typer.Option(help="Over the layers that make a channel together."),
     ] = "mean",
+    normalized: Annotated[
+        bool,
+        typer.Option("--normalized", help="Each of these layers counts the same, however large."),
+    ] = False,
     context: Annotated[
         Literal["local", "global"],
         typer.Option(help="Compare within each layer, or over the whole network."),
@@ -37,9 +41,27 @@ def prune(
     round_to: Annotated[
         int, typer.Option(min=1, help="Channels that stay are a multiple of this.")
     ] = 8,
+    latency_table: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measured latencies (from `mobilekit profile --out`): layers in it get the widest width"
+            " that costs no more."
+        ),
+    ] = None,
+    latency_device: Annotated[
+        str | None, typer.Option(help="Which of the table's devices, where it has several.")
+    ] = None,
     epsilon: Annotated[float, typer.Option(min=0, help="Largest weight of a dead filter.")] = 0.0,
     allow_head: Annotated[
         bool, typer.Option("--allow-head", help="Let the network's outputs lose channels too.")
+    ] = False,
+    prune_inputs: Annotated[
+        bool,
+        typer.Option(
+            "--prune-inputs",
+            help="Let channels of the inputs go too, or single pixels where the network flattens its"
+            " input; the manifest says which to feed.",
+        ),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the result. Default: build/<name>-pruned.")
@@ -47,6 +69,7 @@ def prune(
     inputs: options.Inputs = [],  # noqa: B006
     arguments: options.Arguments = [],  # noqa: B006
     weights: options.Weights = None,
+    images: options.Images = None,
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -57,14 +80,22 @@ def prune(
     Exits with 1 when something that was asked for could not be removed; it says what and why.
     """
     console.set_up_logging(debug=debug)
+    if latency_device is not None and latency_table is None:
+        raise UsageError("--latency-device: is one of a table's; give --latency-table too")
     chosen: dict[str, object] = _asked(sparsity, budget) | {
         "criterion": criterion,
         "aggregate": aggregate,
+        "normalized": normalized,
         "context": context,
         "round_to": round_to,
         "epsilon": epsilon,
         "allow_head": allow_head,
+        "prune_inputs": prune_inputs,
     }
+    if latency_table is not None:
+        chosen["latency_table"] = str(latency_table)
+    if latency_device is not None:
+        chosen["latency_device"] = latency_device
     from mobilekit import pipeline
     from mobilekit.report import tables
 
@@ -74,6 +105,7 @@ def prune(
         inputs=options.parse_inputs(inputs),
         arguments=options.parse_arguments(arguments),
         weights=weights,
+        images=images,
         seed=seed,
         debug=debug,
     )

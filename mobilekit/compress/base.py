@@ -21,6 +21,8 @@ class Context:
     """Inputs like those of real use; empty where none are at hand."""
     seed: int = 0
     progress: Callable[[str], None] = lambda _words: None
+    provenance: str = ""
+    """Where the calibration inputs come from."""
 
 
 class Step(Protocol):

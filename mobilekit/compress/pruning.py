@@ -40,6 +40,8 @@ class Pruned:
     """Per parameter and dimension that was cut: the old index of each new one."""
     biases: Mapping[str, Axis]
     """Biases that took constants and did not exist before."""
+    kept_inputs: Mapping[int, Tensor]
+    """Which channels of each input, by its position, are still fed: indices, shape `[n]`."""
     carriers: int
     """Dead channels that stay to carry the constants of others."""
     refused: int
@@ -55,6 +57,10 @@ class Pruned:
     """Calls whose numbers were rewritten; the network is then an `fx.GraphModule`."""
     comparable: bool
     """Whether it must: False where live channels went under a normalization over channels."""
+
+    def fed(self, sample: Sequence[Tensor]) -> list[Tensor]:
+        """Return what the smaller network takes of a sample for the larger one."""
+        return fed(sample, self.kept_inputs)
 
 
 def prune(
@@ -91,8 +97,8 @@ def prune_by_search(
     """Remove channels that are chosen after trying, such as for a budget; else like `prune`."""
     options = options or Options()
     check_finite(network)
-    graph = ChannelGraph(network, inputs, allow_head=options.allow_head)
     task = _Task(network, inputs, search, options)
+    graph = task.graph(network)
     attempt = task.attempt(graph, network)
     rewritten: tuple[str, ...] = ()
     if (
@@ -107,6 +113,7 @@ def prune_by_search(
         coverage=coverage(graph, network, outcome.removed),
         kept=attempt.kept,
         biases=attempt.made.biases,
+        kept_inputs=attempt.kept_inputs,
         carriers=int(outcome.exact.carriers.sum()),
         refused=int(outcome.refused.sum()),
         rounded=int(outcome.rounded.sum()),
@@ -126,7 +133,13 @@ class _Attempt:
     outcome: Outcome
     made: Removal
     kept: IndexMap
+    kept_inputs: Mapping[int, Tensor]
     smaller: nn.Module
+
+    def misfit(self, inputs: Sequence[Tensor]) -> int | None:
+        """Return the first call that the cut network gets wrong; inputs are those of the whole."""
+        samples = fed(inputs, self.kept_inputs)
+        return misfit(self.trial.graph, self.smaller, samples, self.outcome.removed)
 
 
 @dataclass(frozen=True)
@@ -138,6 +151,13 @@ class _Task:
     search: Search
     options: Options
 
+    def graph(self, subject: nn.Module) -> ChannelGraph:
+        """Follow the channels of a network."""
+        free = self.options.free_inputs
+        return ChannelGraph(
+            subject, self.inputs, allow_head=self.options.allow_head, free_inputs=free
+        )
+
     def attempt(self, graph: ChannelGraph, subject: nn.Module) -> _Attempt:
         """Choose, move constants and cut.
 
@@ -148,9 +168,14 @@ class _Task:
         outcome = trial.outcome(self.search(trial))
         made = trial.moved(outcome)
         kept = index_map(graph, outcome.removed, made.biases)
+        kept_inputs = {
+            position: stays.nonzero().reshape(-1)
+            for position, axis in graph.inputs.items()
+            if not bool((stays := ~outcome.removed[graph.channels_of(axis)]).all())
+        }
         if not kept:
             raise NoEffectError(_nothing(trial, outcome, exact=self.options.exact))
-        return _Attempt(trial, outcome, made, kept, cut(made.network, kept))
+        return _Attempt(trial, outcome, made, kept, kept_inputs, cut(made.network, kept))
 
 
 def _mended(task: _Task, graph: ChannelGraph) -> tuple[_Attempt, tuple[str, ...]]:
@@ -158,8 +183,7 @@ def _mended(task: _Task, graph: ChannelGraph) -> tuple[_Attempt, tuple[str, ...]
     traced = editable(task.network)
     if traced is not None:
         with contextlib.suppress(ModelError, NoEffectError):
-            open_graph = ChannelGraph(traced, task.inputs, allow_head=task.options.allow_head)
-            return _settled(task, traced, open_graph)
+            return _settled(task, traced, task.graph(traced))
     return _settled(task, task.network, graph)
 
 
@@ -181,7 +205,7 @@ def _proven(attempt: _Attempt, inputs: Sequence[Tensor]) -> tuple[int | None, tu
     rewritten: list[str] = []
     last = -1
     while True:
-        wrong = misfit(graph, attempt.smaller, inputs, removed)
+        wrong = attempt.misfit(inputs)
         if wrong is None or wrong <= last:
             return wrong, tuple(rewritten)
         if not repair(graph, attempt.smaller, wrong, removed):
@@ -189,6 +213,14 @@ def _proven(attempt: _Attempt, inputs: Sequence[Tensor]) -> tuple[int | None, tu
         call = graph.record.calls[wrong]
         rewritten.append(f"{call.name} at {call.source or call.node}")
         last = wrong
+
+
+def fed(sample: Sequence[Tensor], kept: Mapping[int, Tensor]) -> list[Tensor]:
+    """Choose the channels (second dimension) of a sample's inputs that are kept, by position."""
+    return [
+        tensor.index_select(1, kept[position].to(tensor.device)) if position in kept else tensor
+        for position, tensor in enumerate(sample)
+    ]
 
 
 def check_finite(network: nn.Module) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mobilekit.compress.graph.atoms import Axis
-from mobilekit.compress.graph.channels import ChannelGraph
+from mobilekit.compress.graph.channels import ChannelGraph, Group
 from mobilekit.compress.graph.constants import dead_channels
 from mobilekit.compress.graph.exact import Constants, Removal, Selection
 from mobilekit.compress.graph.prediction import Cost, predict
@@ -36,6 +36,8 @@ class Options:
     check: bool = True
     """Run the smaller network on fake tensors, call by call, and give in to numbers that stand in its code;
     without it, such a network comes out broken."""
+    free_inputs: bool = False
+    """Let the channels of the inputs go too: what is fed must be chosen alike."""
     measured: Measured | None = None
     """Latencies by which widths are chosen, beside the multiple."""
     importance: Importance | None = None
@@ -93,7 +95,7 @@ class Trial:
         if self._options.importance is not None:
             return self._options.importance(self.graph)
         found = torch.zeros(self.graph.channels.count, dtype=torch.float64)
-        for group in self.graph.groups:
+        for group in (*self.graph.groups, *self.graph.input_groups):
             found[group.channels] = scores(self.graph, self.network, group)
         return found
 
@@ -140,7 +142,7 @@ class Trial:
     def _grouped(self) -> Tensor:
         """Channels that belong to a group; rows and columns of kernels do not, shape `[channels]`."""
         found = self.nothing
-        for group in self.graph.groups:
+        for group in (*self.graph.groups, *self.graph.input_groups):
             found[group.channels] = True
         return found
 
@@ -152,14 +154,17 @@ class Trial:
     def _rounded(self, going: Tensor) -> Tensor:
         """Return what stays of the channels that go, the most important ones, shape `[channels]`."""
         stays = self.nothing
-        for group in self.graph.groups:
+        for group in (*self.graph.groups, *self.graph.input_groups):
             leaving = group.channels[going[group.channels]]
-            total = len(group.channels)
-            left = total - len(leaving)
+            left = len(group.channels) - len(leaving)
             if not len(leaving) or (left and self._rounding.idle):
                 continue
-            more = self._rounding.width(self.graph, group, max(left, 1)) - left
+            more = self._width(group, max(left, 1)) - left
             if more > 0:
                 order = self.importance[leaving].argsort(descending=True, stable=True)
                 stays[leaving[order[:more]]] = True
         return stays
+
+    def _width(self, group: Group, kept: int) -> int:
+        """Return how many channels stay; an input's are not rounded."""
+        return self._rounding.width(self.graph, group, kept) if group.writers else kept

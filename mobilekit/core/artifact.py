@@ -35,6 +35,18 @@ class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     std: tuple[float, ...] = (1.0,)
     scale: float = 1.0
 
+    def keeping(self, indices: tuple[int, ...]) -> "Normalization":
+        """Return what is left for some of the channels.
+
+        >>> Normalization((0.4, 0.5, 0.6)).keeping((0, 2)).mean
+        (0.4, 0.6)
+        """
+        mean, std = (
+            values if len(values) == 1 else tuple(values[index] for index in indices)
+            for values in (self.mean, self.std)
+        )
+        return msgspec.structs.replace(self, mean=mean, std=std)
+
 
 class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model file of an artifact, with what it wants and gives."""

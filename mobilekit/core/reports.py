@@ -220,8 +220,18 @@ class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def removed(self) -> int:
-        """Filters that are gone."""
+        """Filters, and channels of inputs, that are gone."""
         return sum(layer.before - layer.after for layer in self.layers)
+
+
+class KeptInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the network still takes of one of its inputs."""
+
+    position: int
+    indices: tuple[int, ...]
+    """Along the second dimension."""
+    flat: bool = False
+    """The input is flattened to `[N, C·H·W]` first: the indices are those of single values."""
 
 
 class StepReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -235,3 +245,5 @@ class StepReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     None for a step that means to change the function."""
     notes: tuple[str, ...] = ()
     """What a person should know: what was left alone, and why."""
+    kept_inputs: tuple[KeptInput, ...] = ()
+    """Inputs that lost channels or single values."""

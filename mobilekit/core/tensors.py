@@ -1,5 +1,6 @@
 """What goes into a network and comes out of it: names, shapes, types, layouts."""
 
+import math
 import re
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -24,6 +25,17 @@ tables); 1 leaves zeros."""
 _INPUT = re.compile(r"^(?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>\d+(?:x\d+)*)(?::(?P<dtype>\w+))?$")
 
 
+class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which part of an image or vector an input takes, once its other features have been pruned."""
+
+    shape: tuple[int, ...]
+    """Of the whole, batch first, in the layout of the network (NCHW for an image)."""
+    indices: tuple[int, ...]
+    """Along the second axis, in the order in which they are fed."""
+    flat: bool = False
+    """The whole is flattened to `[N, C·H·W]` first, and the indices are those of single values."""
+
+
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One input or output.
 
@@ -34,6 +46,33 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: tuple[int, ...]
     dtype: str = "float32"
     layout: Layout = "plain"
+    kept: Kept | None = None
+    """What an input takes of a larger one; None where it takes all."""
+
+    @property
+    def whole(self) -> "TensorSpec":
+        """The tensor of which this one takes a part; itself where it takes all.
+
+        >>> TensorSpec("x", (1, 2), kept=Kept((1, 1, 28, 28), (3, 700), flat=True)).whole.layout
+        'NCHW'
+        """
+        if self.kept is None:
+            return self
+        layout: Layout = "NCHW" if len(self.kept.shape) == 4 else "plain"
+        return TensorSpec(self.name, self.kept.shape, self.dtype, layout)
+
+    def keeping(self, indices: tuple[int, ...], *, flat: bool = False) -> "TensorSpec":
+        """Return the spec of an input that takes only some channels of this one, or some single values.
+
+        >>> TensorSpec("x", (1, 3, 8, 8), layout="NCHW").keeping((0, 2)).shape
+        (1, 2, 8, 8)
+        """
+        before = self.kept or Kept(
+            self.shape, tuple(range(math.prod(self.shape[1 : None if flat else 2])))
+        )
+        kept = Kept(before.shape, tuple(before.indices[i] for i in indices), before.flat or flat)
+        shape = (self.shape[0], len(indices), *(() if kept.flat else self.shape[2:]))
+        return TensorSpec(self.name, shape, self.dtype, "plain" if kept.flat else self.layout, kept)
 
     def in_layout(self, layout: Layout) -> "TensorSpec":
         """Return this spec with its axes in another order; only 4-d image layouts move.
@@ -66,6 +105,19 @@ def to_layout(array: "Array", source: Layout, target: Layout) -> "Array":
     if source == target or "plain" in {source, target}:
         return array
     return array.transpose(axes(source, target))
+
+
+def part(array: "Array", spec: TensorSpec) -> "Array":
+    """Take the part of a whole (`spec.whole`, in the network's layout) that an input keeps.
+
+    Args:
+        array: of the shape `spec.whole.shape`, with any batch.
+        spec: of the input.
+    """
+    if spec.kept is None:
+        return array
+    whole = array.reshape(len(array), -1) if spec.kept.flat else array
+    return whole[:, list(spec.kept.indices)]
 
 
 def parse_input(text: str, position: int = 0) -> TensorSpec:

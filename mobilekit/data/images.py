@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mobilekit.core.errors import DataError, RuntimeUnavailableError
 from mobilekit.core.seeding import child_seed
-from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec
+from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec, part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,14 +114,15 @@ def batches(
 
     NCHW inputs get the image, resized on its shorter side and cut in the centre; gray inputs its
     luma, inputs with a fourth channel an opaque one. Inputs that are no image get noise, integers
-    below `integers`.
+    below `integers`. An input that keeps a part of an image gets that part.
     """
     sets = []
     for index, pixels in enumerate(images.images):
         arrays = {}
         for spec in specs:
-            if spec.layout == "NCHW" and spec.shape[1] in {1, 3, 4}:
-                arrays[spec.name] = _as_input(pixels, spec, pixel_range)
+            whole = spec.whole
+            if whole.layout == "NCHW" and whole.shape[1] in {1, 3, 4}:
+                arrays[spec.name] = part(_as_input(pixels, whole, pixel_range), spec)
             else:
                 own = child_seed(seed, spec.name, str(index))
                 arrays[spec.name] = _noise(spec, own, None, integers)
@@ -231,6 +232,8 @@ def _ranged(planes: "Planes", pixel_range: PixelRange) -> "Planes":
 def _noise(spec: TensorSpec, seed: int, pixel_range: PixelRange | None, integers: int) -> "Array":
     import numpy as np
 
+    if spec.kept is not None:
+        return part(_noise(spec.whole, seed, pixel_range, integers), spec)
     generator = np.random.default_rng(seed)
     if spec.dtype == "uint8" and spec.layout == "NCHW":
         return generator.integers(0, 256, spec.shape, dtype=np.uint8)

@@ -12,11 +12,12 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from mobilekit.core.artifact import Normalization, WeightsOrigin
+from mobilekit.core.artifact import PROGRAM, Normalization, WeightsOrigin
 from mobilekit.core.errors import MobilekitError, ModelError, RuntimeUnavailableError, suggestion
+from mobilekit.core.reports import StepReport
 from mobilekit.core.seeding import child_seed
 from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec, has_integers
-from mobilekit.nets import build
+from mobilekit.nets import build, saved
 from mobilekit.nets.catalog import NetConfig, find, variants
 from mobilekit.nets.factories import call_factory, literal, reason_of
 from mobilekit.nets.warm import awaken, example_inputs, seeded, warm_batch_norm
@@ -47,6 +48,8 @@ class Source:
     state: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What was changed in the network, in words."""
+    steps: tuple[StepReport, ...] = ()
+    """What compression has done to it so far."""
 
 
 def load_source(
@@ -61,7 +64,7 @@ def load_source(
 
     Args:
         reference: `mobile-hourglass[:variant]`, `torchvision:NAME`, `timm:NAME`,
-            `path/to/file.py:factory`, or a `.pt2` file.
+            `path/to/file.py:factory`, a `.pt2` file, or the folder of a network that was pruned.
         arguments: of the factory or the configuration, as texts.
         weights: a state dict; without one the weights are seeded, or as the factory made them, and
             fresh batch norms are warmed.
@@ -72,6 +75,11 @@ def load_source(
         ModelError: no such network, or one that cannot be built, loaded or run.
         RuntimeUnavailableError: timm is asked for and not installed.
     """
+    path = Path(reference)
+    if path.name == PROGRAM and saved.is_saved(path.parent):
+        path = path.parent
+    if saved.is_saved(path):
+        return _from_saved(path, arguments, weights, inputs)
     if reference.endswith(".pt2"):
         return _from_program(reference, arguments, weights, inputs)
     library, colon, name = reference.partition(":")
@@ -320,7 +328,7 @@ def _from_program(
             " do not apply"
         )
     program = programs.load(Path(reference))
-    module = program.module
+    module = program.exported.module(check_guards=False)  # a pruned one may take smaller inputs
     check_finite(reference, module)
     return Source(
         reference,
@@ -329,4 +337,25 @@ def _from_program(
         program.inputs,
         weights="given",
         output_names=tuple(spec.name for spec in program.outputs),
+    )
+
+
+def _from_saved(
+    folder: Path, arguments: dict[str, str], weights: Path | None, inputs: tuple[TensorSpec, ...]
+) -> Source:
+    """Take a program with what is known of it."""
+    known = saved.read(folder)
+    source = _from_program(str(folder / PROGRAM), arguments, weights, inputs)
+    made = f"made of {known.reference}"
+    return replace(
+        source,
+        reference=known.reference,
+        name=known.name,
+        weights=known.weights,
+        normalization=known.normalization,
+        labels=known.labels,
+        colours=known.colours,
+        state=known.state,
+        notes=known.notes if made in known.notes else (*known.notes, made),
+        steps=known.steps,
     )

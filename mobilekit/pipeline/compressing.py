@@ -1,24 +1,28 @@
 """Compression steps on a network that has been built, and a pruning on its own."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mobilekit.core import artifact, files
-from mobilekit.core.errors import ArtifactError
+from mobilekit.core.errors import ArtifactError, ModelError
 from mobilekit.core.reports import Coverage, StepReport
 from mobilekit.core.seeding import child_seed
-from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, resolve
+from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, Plan, resolve
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mobilekit.compress.base import Context
     from mobilekit.nets.sources import Source
 
 Progress = Callable[[str], None]
 COVERAGE = "coverage.json"
+SHOWN = 256
+"""Images, at most, on which statistics are estimated."""
 
 
 class Pruning(msgspec.Struct, frozen=True):
@@ -32,9 +36,12 @@ class Pruning(msgspec.Struct, frozen=True):
 
 
 def compress(
-    source: "Source", steps: Sequence[dict[str, Any]], seed: int, progress: Progress
+    source: "Source", plan: Plan, progress: Progress
 ) -> "tuple[Source, tuple[StepReport, ...]]":
     """Apply the steps of a recipe, one after the other.
+
+    Steps that look at inputs like those of real use are shown the request's images, or the bundled
+    photographs.
 
     Raises:
         MobilekitError: a step's; its place in the recipe is named.
@@ -42,22 +49,48 @@ def compress(
     from mobilekit.compress.registry import step_of
 
     reports = []
-    for index, options in enumerate(steps):
+    for index, options in enumerate(plan.steps):
         kind = str(options["kind"])
-        progress(f"step {index + 1} of {len(steps)}: {kind}")
+        progress(f"step {index + 1} of {len(plan.steps)}: {kind}")
         step = step_of(options, f"steps[{index}]")
-        context = _context(source, child_seed(seed, f"{index}-{kind}"), progress)
+        count = SHOWN if kind == "recalibrate" else plan.request.image_count
+        seed = child_seed(plan.seed, f"{index}-{kind}")
+        context = _context(source, plan, count, seed, progress)
         network, report = step.apply(source.module, context)
-        source = dataclasses.replace(source, module=network)
+        source = changed(source, network, report)
         reports.append(report)
     return source, tuple(reports)
+
+
+def changed(source: "Source", network: "nn.Module", report: StepReport) -> "Source":
+    """Return a source whose network has been changed, with the inputs that it still takes.
+
+    Raises:
+        ModelError: single values of an image whose normalization is baked in.
+    """
+    inputs, normalization = list(source.inputs), source.normalization
+    for kept in report.kept_inputs:
+        if kept.position == 0 and normalization is not None:
+            if kept.flat:
+                raise ModelError(
+                    "prune_inputs: single values of an image cannot be normalized per channel; leave the"
+                    " normalization out"
+                )
+            normalization = normalization.keeping(kept.indices)
+        inputs[kept.position] = inputs[kept.position].keeping(kept.indices, flat=kept.flat)
+    return dataclasses.replace(
+        source,
+        module=network,
+        inputs=tuple(inputs),
+        normalization=normalization,
+    )
 
 
 def prune(request: ExportRequest, options: dict[str, Any], progress: Progress) -> Pruning:
     """Prune a network by any reference that `export` takes, and save what remains.
 
-    The folder holds the program (`program.pt2`, which `export` takes) and the coverage; it appears
-    whole, in the place of a former one, or not at all.
+    The folder holds the program, what is known of the network (`export` takes the folder), and the
+    coverage; it appears whole, in the place of a former one, or not at all.
 
     Raises:
         MobilekitError: a reference that leads to no network, options out of range, nothing to prune, a
@@ -65,9 +98,7 @@ def prune(request: ExportRequest, options: dict[str, Any], progress: Progress) -
     """
     from mobilekit.compress.registry import step_of
     from mobilekit.compress.steps.prune import Prune
-    from mobilekit.export.program import trace
     from mobilekit.nets.sources import check_inputs
-    from mobilekit.runtime import program as programs
 
     step = step_of({"kind": "prune", **options}, "prune")
     assert isinstance(step, Prune)  # noqa: S101  a type for the checker
@@ -82,24 +113,48 @@ def prune(request: ExportRequest, options: dict[str, Any], progress: Progress) -
         raise ArtifactError(
             f"{folder}: holds other things than a pruned network (no {COVERAGE}); name another --out"
         )
-    pruned, report = step.carry_out(source.module, _context(source, plan.seed, progress))
+    pruned, report = step.carry_out(
+        source.module, _context(source, plan, request.image_count, plan.seed, progress)
+    )
     result = Pruning(str(folder), report, pruned.coverage, step.unmet(pruned))
     progress("saving")
+    source = changed(source, pruned.network, report)
     with files.replacing(folder) as fresh:
-        program = trace(
-            pruned.network,
-            source.inputs,
-            normalization=source.normalization,
-            output_names=source.output_names,
-        )
-        programs.save(program, fresh / artifact.PROGRAM)
+        _save(fresh, source, folder.name, report)
         text = msgspec.json.format(msgspec.json.encode(result), indent=2)
         files.write_text(fresh / COVERAGE, text.decode() + "\n")
     return result
 
 
-def _context(source: "Source", seed: int, progress: Progress) -> "Context":
+def _save(folder: Path, source: "Source", name: str, report: StepReport) -> None:
+    """Write the program, normalization left out, and the description that has it."""
+    from mobilekit.export.program import trace
+    from mobilekit.nets import saved
+    from mobilekit.runtime import program as programs
+
+    program = trace(source.module, source.inputs, output_names=source.output_names)
+    programs.save(program, folder / artifact.PROGRAM)
+    description = saved.SavedNetwork(
+        schema_version=saved.SCHEMA_VERSION,
+        name=name,
+        reference=source.reference,
+        weights=source.weights,
+        program_sha256=files.sha256(folder / artifact.PROGRAM),
+        normalization=source.normalization,
+        labels=source.labels,
+        colours=source.colours,
+        state=source.state,
+        notes=source.notes,
+        steps=(*source.steps, report),
+    )
+    saved.write(folder, description)
+
+
+def _context(source: "Source", plan: Plan, count: int, seed: int, progress: Progress) -> "Context":
     from mobilekit.compress.base import Context
     from mobilekit.nets.warm import example_inputs
+    from mobilekit.pipeline.calibrating import calibration
 
-    return Context(example_inputs(source.inputs, seed), seed=seed, progress=progress)
+    shown, provenance = calibration(source, plan.request.images, count, plan.seed)
+    inputs = example_inputs(source.inputs, seed)
+    return Context(inputs, tuple(shown), seed, progress, provenance)

@@ -18,6 +18,7 @@ from mobilekit.core.errors import ArtifactError, ExportError, MobilekitError, Mo
 from mobilekit.core.reports import CostReport, DelegationReport, StepReport
 from mobilekit.core.targets import OnnxTarget, Target, format_of
 from mobilekit.data.labels import check_labels
+from mobilekit.nets.saved import is_saved
 from mobilekit.pipeline import samples
 from mobilekit.pipeline.compressing import compress
 from mobilekit.pipeline.delivering import Delivered, Material, deliver
@@ -58,8 +59,8 @@ def export(request: ExportRequest, progress: Progress) -> tuple[Path, Manifest]:
     with _conversions(plan, ready) as conversions:
         try:
             progress(f"loading {request.reference}")
-            source, steps = compress(plan.load(), plan.steps, plan.seed, progress)
-            folder = request.out or DEFAULT_OUT / source.name
+            source, steps = compress(plan.load(), plan, progress)
+            folder = request.out or _default_place(source.name)
             _check_place(folder)
             with files.replacing(folder) as fresh:
                 manifest = _fill(fresh, plan, (source, steps), (ready, conversions), progress)
@@ -68,6 +69,12 @@ def export(request: ExportRequest, progress: Progress) -> tuple[Path, Manifest]:
                 ready.set_exception(problem)
             raise
     return folder, manifest
+
+
+def _default_place(name: str) -> Path:
+    """Name a folder after the network, beside the one that a saved network of that name is in."""
+    folder = DEFAULT_OUT / name
+    return DEFAULT_OUT / f"{name}-export" if is_saved(folder) else folder
 
 
 def _check_place(folder: Path) -> None:
@@ -96,7 +103,7 @@ def _fill(
     source, steps = compressed
     request = plan.request
     program, base = _trace(fresh, plan, source, progress)
-    base = msgspec.structs.replace(base, steps=steps)
+    base = msgspec.structs.replace(base, steps=(*source.steps, *steps))
     identity = hashlib.sha256(msgspec.json.encode(base, order="sorted")).hexdigest()
     base = msgspec.structs.replace(base, digest=identity)
     paths = _programs(fresh, plan, source, base)

@@ -10,6 +10,7 @@ from mobilekit.core import artifact, files
 from mobilekit.core.errors import ModelError, UsageError
 from mobilekit.core.reports import CostReport
 from mobilekit.core.tensors import TensorSpec
+from mobilekit.nets.saved import is_saved
 from mobilekit.pipeline.request import ExportRequest, resolve
 from mobilekit.profile.files import FileSummary
 from mobilekit.recipe import RECIPE
@@ -54,7 +55,8 @@ def inspect(request: ExportRequest, progress: Progress, picture: Path | None = N
     if picture is not None and picture.suffix not in PICTURES:
         raise UsageError(f"--graph {picture}: expected a name that ends in {' or '.join(PICTURES)}")
     path = Path(request.reference)
-    built = path.suffix in MODEL_SUFFIXES or (path.is_dir() and not (path / RECIPE).is_file())
+    recipe = (path / RECIPE).is_file() or is_saved(path)
+    built = path.suffix in MODEL_SUFFIXES or (path.is_dir() and not recipe)
     if picture is not None and built:
         raise UsageError(f"--graph: {path} is no network; only a network's channels can be drawn")
     if path.suffix in MODEL_SUFFIXES:

@@ -9,6 +9,7 @@ from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import ModelError
 from mobilekit.core.targets import Target
 from mobilekit.core.tensors import TensorSpec
+from mobilekit.nets.saved import is_saved
 
 if TYPE_CHECKING:
     from mobilekit.nets.sources import Source
@@ -79,7 +80,7 @@ def resolve(request: ExportRequest) -> Plan:
         RecipeError: the recipe is wrong.
     """
     path = Path(request.reference)
-    if path.is_dir() or path.suffix == ".toml":
+    if (path.is_dir() and not is_saved(path)) or path.suffix == ".toml":
         if not path.exists():
             raise ModelError(f"{path}: no such file")
         from mobilekit.recipe import read_recipe

@@ -72,7 +72,7 @@ def _sets(
     specs: tuple[TensorSpec, ...], images: ImageSet, pixels: PixelRange, seed: int, bound: int
 ) -> list[InputSet]:
     sets = []
-    if any(spec.layout == "NCHW" for spec in specs):
+    if any(spec.whole.layout == "NCHW" for spec in specs):
         batches = photographs.batches(images, specs, pixel_range=pixels, integers=bound)
         sets.append(InputSet("images", images.provenance, batches))
     noise = photographs.noise(

@@ -67,7 +67,11 @@ def test_the_result_is_on_stdout_and_progress_on_stderr(capfd, tmp_path: Path) -
     said = [line.partition("] ")[2] for line in err.splitlines()]
     assert "following the channels" in said
     assert "saving" in said
-    assert sorted(path.name for path in out.iterdir()) == ["coverage.json", "program.pt2"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "coverage.json",
+        "network.json",
+        "program.pt2",
+    ]
 
 
 def test_quiet_says_nothing_but_the_result(capfd, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -16,6 +16,8 @@ from mobilekit.compress.graph.tracing import Reading, Tracing
 from mobilekit.core.errors import ModelError
 
 OUTPUT = "an output of the network"
+INPUT = "input"
+"""Inputs whose channels can go are called `input 0`, `input 1`, ... by their positions."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Group:
     channels: Tensor
     """Numbers of the channels, in the order of the first layer's filters, shape `[n]`."""
     writers: tuple[Axis, ...]
-    """Weight dimensions that make them."""
+    """Weight dimensions that make them; none for those of an input."""
     pins: tuple[str, ...]
     """Why they must stay; empty for channels that can be removed."""
     inexact: tuple[str, ...]
@@ -41,22 +43,38 @@ class ChannelGraph:
         network: any module, in any mode; it is left as found.
         inputs: examples of its positional inputs; only shapes and types matter.
         allow_head: let the channels of the network's outputs go too.
+        free_inputs: let the channels of the inputs (their second dimension) go too.
 
     Raises:
         ModelError: the network cannot be traced.
     """
 
     def __init__(
-        self, network: nn.Module, inputs: Sequence[Tensor], *, allow_head: bool = False
+        self,
+        network: nn.Module,
+        inputs: Sequence[Tensor],
+        *,
+        allow_head: bool = False,
+        free_inputs: bool = False,
     ) -> None:
         self.record: Record = record(network, inputs)
         self._tracing = Tracing(self.record)
         self._yielded: Counter[int] = Counter()
+        self.inputs: dict[int, Axis] = self._free(inputs) if free_inputs else {}
         follow(self._tracing)
         if not allow_head:
             for value in self.record.outputs:
                 self._tracing.pin(self._tracing.labels(value).components, OUTPUT)
         self._resolve()
+
+    def _free(self, inputs: Sequence[Tensor]) -> dict[int, Axis]:
+        """Label the channels of the inputs that have some, by the inputs' positions."""
+        found = {}
+        for position, (value, tensor) in enumerate(zip(self.record.inputs, inputs, strict=True)):
+            if tensor.is_floating_point() and tensor.ndim >= 2 and tensor.shape[1] > 1:
+                found[position] = Axis(f"{INPUT} {position}", 1)
+                self._tracing.label_input(value, found[position])
+        return found
 
     def yield_to(self, number: int) -> None:
         """Give in to numbers that the code has for a call, and for all of the same line; resolve again.
@@ -154,7 +172,11 @@ class ChannelGraph:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters and buffers that a run reads."""
-        return tuple(self._axes)
+        return tuple(name for name in self._axes if name not in self._input_names)
+
+    @property
+    def _input_names(self) -> set[str]:
+        return {axis.parameter for axis in self.inputs.values()}
 
     def call_of(self, writer: Axis) -> Call:
         """Return the call in which a weight makes its channels."""
@@ -195,6 +217,7 @@ class ChannelGraph:
                 last = pattern(split.component)[-1]
                 self._tracing.collapsed(split.component, (last,))
         self.__dict__.pop("groups", None)
+        self.__dict__.pop("input_groups", None)
 
     @property
     def inexact_channels(self) -> Tensor:
@@ -214,6 +237,27 @@ class ChannelGraph:
             for part in (members[~pinned[members]], members[pinned[members]])
             if len(part)
         )
+
+    @cached_property
+    def input_groups(self) -> tuple[Group, ...]:
+        """Groups of channels that come from an input and that no weight makes."""
+        made = torch.zeros(self.channels.count, dtype=torch.bool)
+        for axis in self.writers:
+            made[self.channels_of(axis)] = True
+        inexact = torch.zeros_like(made)
+        inexact[self.inexact_channels] = True
+        found = []
+        for axis in self.inputs.values():
+            members = torch.unique(self.channels_of(axis))
+            members = members[~made[members]]
+            for part in (
+                members[~self.channels.pinned[members]],
+                members[self.channels.pinned[members]],
+            ):
+                if len(part):
+                    group = self._group((axis,), part, inexact)
+                    found.append(replace(group, name=axis.parameter, writers=()))
+        return tuple(found)
 
     def _group(self, axes: tuple[Axis, ...], members: Tensor, inexact: Tensor) -> Group:
         whys: dict[str, None] = {}

@@ -6,7 +6,7 @@ weight is measured, on a run with inputs of noise: a dead channel that arrives w
 border of a padded map, behind a gate that depends on the input) is no constant there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,16 +20,40 @@ SPREAD = 8.0
 
 
 def dead_channels(graph: ChannelGraph, network: nn.Module, epsilon: float = 0.0) -> Tensor:
-    """Return which channels are made of weights of at most `epsilon` everywhere, shape `[channels]`."""
+    """Return which channels are made of weights of at most `epsilon` everywhere, shape `[channels]`.
+
+    Of an input, where its channels are free: those that are read with such weights everywhere.
+    """
     state = dict(network.named_parameters(remove_duplicate=False))
     largest = torch.full((graph.channels.count,), -1.0, dtype=torch.float64)
     for axis in graph.writers:
         if axis.parameter in state:
-            weight = state[axis.parameter].detach().movedim(axis.dimension, 0)
-            rows = weight.reshape(len(weight), -1)
-            sizes = torch.maximum(rows.amax(1), -rows.amin(1)).double().cpu()
+            sizes = _largest(state[axis.parameter], axis.dimension)
             largest.scatter_reduce_(0, graph.channels_of(axis), sizes, "amax")
+    _read_inputs(graph, state, largest)
     return (largest >= 0) & (largest <= epsilon)
+
+
+def _read_inputs(graph: ChannelGraph, state: Mapping[str, Tensor], largest: Tensor) -> None:
+    """Of channels that no weight makes, those of inputs, the weights that read them count."""
+    ours = torch.zeros(graph.channels.count, dtype=torch.bool)
+    for group in graph.input_groups:
+        ours[group.channels] = True
+    if not bool(ours.any()):
+        return
+    for reading in graph.readings:
+        channels = graph.channels_of(reading.axis)
+        if reading.axis.parameter in state and bool(ours[channels].any()):
+            sizes = _largest(state[reading.axis.parameter], reading.axis.dimension)
+            sizes = torch.where(ours[channels], sizes, -torch.ones(()).double())
+            largest.scatter_reduce_(0, channels, sizes, "amax")
+
+
+def _largest(weight: Tensor, dimension: int) -> Tensor:
+    """Return the largest magnitude at each index of a dimension, shape `[size]`, float64."""
+    rows = weight.detach().movedim(dimension, 0)
+    rows = rows.reshape(len(rows), -1)
+    return torch.maximum(rows.amax(1), -rows.amin(1)).double().cpu()
 
 
 def constants(

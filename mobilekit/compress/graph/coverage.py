@@ -11,7 +11,7 @@ _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)  # noqa: SLF001
 
 
 def coverage(graph: ChannelGraph, network: nn.Module, removed: Tensor | None = None) -> Coverage:
-    """List every layer that makes channels.
+    """List every layer that makes channels, and every input whose channels may go.
 
     Args:
         graph: of the network.
@@ -20,7 +20,9 @@ def coverage(graph: ChannelGraph, network: nn.Module, removed: Tensor | None = N
     """
     gone = removed if removed is not None else torch.zeros(graph.channels.count, dtype=torch.bool)
     names = {axis: group.name for group in graph.groups for axis in group.writers}
-    rows = [_row(graph, axis, gone, names.get(axis, "")) for axis in graph.writers]
+    names |= {axis: axis.parameter for axis in graph.inputs.values()}
+    axes = (*graph.inputs.values(), *graph.writers)
+    rows = [_row(graph, axis, gone, names.get(axis, "")) for axis in axes]
     return Coverage((*rows, *_idle(graph, network)))
 
 

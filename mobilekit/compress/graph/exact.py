@@ -150,7 +150,7 @@ def _readers(
     modules = dict(network.named_modules())
     found = []
     measured = constants(graph, network, samples)
-    for reading, constant in zip(graph.readings, measured, strict=True):
+    for reading, arriving in zip(graph.readings, measured, strict=True):
         call = graph.record.calls[reading.call]
         convolution = call.name == "convolution"
         groups = call.argument("groups") if convolution else 1
@@ -158,6 +158,8 @@ def _readers(
         channels = graph.channels_of(reading.axis)
         owner = modules.get(reading.axis.parameter.rpartition(".")[0])
         padded = convolution and (transposed or any(call.argument("padding")))
+        weight = _tensor(network, reading.axis.parameter)
+        constant = torch.where(_unheard(weight, reading.axis.dimension, groups), 0.0, arriving)
         able = _can_take(owner, call.argument("bias") if convolution else reading.bias)
         found.append(
             _Reader(
@@ -171,6 +173,22 @@ def _readers(
             )
         )
     return found
+
+
+def _tensor(network: nn.Module, name: str) -> Tensor:
+    """Return a parameter or a buffer."""
+    owner, _, attribute = name.rpartition(".")
+    found: Tensor = getattr(network.get_submodule(owner), attribute)
+    return found.detach()
+
+
+def _unheard(weight: Tensor, dimension: int, groups: int) -> Tensor:
+    """Return which read indices meet zeros only, whatever arrives there; shape as the constants'."""
+    if dimension == 0 or groups == 1:  # transposed, or one group
+        others = [d for d in range(weight.ndim) if d != dimension]
+        return ~weight.ne(0).sum(others).bool().cpu()
+    blocks = weight.reshape(groups, -1, *weight.shape[1:])
+    return ~blocks.ne(0).sum([1, *range(3, blocks.ndim)]).bool().reshape(-1).cpu()
 
 
 def _can_take(owner: nn.Module | None, bias: Value | str | None) -> bool:

@@ -74,6 +74,12 @@ class Tracing:
             self._labels[value.index] = Labels(shape, parts)
         return self._labels[value.index]
 
+    def label_input(self, value: Value, axis: Axis) -> None:
+        """Give an input channels along its second dimension."""
+        shape = self.record.shape(value)
+        atoms = self.atoms.of_axis(axis, shape[1])
+        self._labels[value.index] = Labels(shape, (along(atoms, 1, len(shape)),))
+
     def is_weight(self, value: Value) -> bool:
         """Whether a value is made of parameters alone."""
         self.labels(value)

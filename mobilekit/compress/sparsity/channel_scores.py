@@ -20,7 +20,7 @@ class GroupCriterion:
 
     `l1` and `l2` are norms of each layer's filter (He et al. 2017 call the former's sum over a filter its
     magnitude; Li et al. 2017, section 3.1); `batch_norm_scale` is |γ| of the channel's batch norms (Liu
-    et al. 2017), and without one the l2 norm.
+    et al. 2017), and without one the l2 norm. Channels of an input count by the weights that read them.
     """
 
     criterion: Criterion = "l2"
@@ -51,7 +51,9 @@ def scores(
     by = by or GroupCriterion()
     if by.criterion == "random":
         return torch.rand(len(group.channels), generator=generator, dtype=torch.float64)
-    axes: tuple[Axis, ...] = group.writers
+    axes: tuple[Axis, ...] = group.writers or _readers(graph, group)
+    if not axes:
+        return torch.zeros(len(group.channels), dtype=torch.float64)
     if by.criterion == "batch_norm_scale":
         axes = _scales(graph, network, group) or axes
     power = 1 if by.criterion == "l1" else 2
@@ -78,6 +80,17 @@ def _of_axis(
     total = torch.zeros(graph.channels.count, dtype=torch.float64)
     total.scatter_add_(0, graph.channels_of(axis), energy)
     return total[group.channels].pow(1 / power)
+
+
+def _readers(graph: ChannelGraph, group: Group) -> tuple[Axis, ...]:
+    """Return the weight dimensions that read channels of an input, each once."""
+    members = set(group.channels.tolist())
+    found = {
+        reading.axis: None
+        for reading in graph.readings
+        if members & set(graph.channels_of(reading.axis).tolist())
+    }
+    return tuple(found)
 
 
 def _scales(graph: ChannelGraph, network: nn.Module, group: Group) -> tuple[Axis, ...]:

@@ -16,7 +16,7 @@ Source:
     al. 2023. Where a dead channel's constant goes (bias or carrier) is our own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from mobilekit.compress.base import Context, StepReport, count_parameters
-from mobilekit.compress.checking import residual, resolutions
+from mobilekit.compress.checking import enlarged, residual, resolutions, single_values
 from mobilekit.compress.graph.channels import OUTPUT, ChannelGraph, Group
 from mobilekit.compress.graph.prediction import Cost
 from mobilekit.compress.pruning import Pruned, listed, prune_by_search
@@ -39,6 +39,7 @@ from mobilekit.compress.sparsity.context import Scope, choose
 from mobilekit.compress.sparsity.latencies import Measured, read_table
 from mobilekit.compress.trial import Options, Trial
 from mobilekit.core.errors import ModelError, RecipeError
+from mobilekit.core.reports import KeptInput
 
 TOLERANCE = 1e-5
 """Largest residual of an exact removal, over the largest output: some hundred roundings of float32."""
@@ -77,6 +78,8 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which of the table's devices; needed where it has several."""
     epsilon: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     allow_head: bool = False
+    prune_inputs: bool = False
+    """Let channels of the inputs go too, or single values where the network flattens its input first."""
 
     def apply(self, network: nn.Module, context: Context) -> tuple[nn.Module, StepReport]:
         """Return the smaller network and what was done."""
@@ -95,21 +98,33 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise RecipeError("prune: give a sparsity, a budget or channels, not several of them")
         wishes = _Wishes(self, network, context.seed)
         context.progress("following the channels")
+        inputs, flat = context.inputs, False
+        if self.prune_inputs:
+            inputs, flat = single_values(network, context.inputs)
         pruned = prune_by_search(
             network,
-            context.inputs,
+            inputs,
             wishes.search,
             Options(
                 epsilon=self.epsilon,
                 round_to=self.round_to,
                 allow_head=self.allow_head,
+                free_inputs=self.prune_inputs,
                 measured=self._measured(),
                 importance=None if self.channels else wishes.importance,
                 exact=self.only_dead,
             ),
         )
         context.progress("comparing with the network")
-        return pruned, self._report(network, pruned, context)
+        if flat:
+            shown = tuple(tuple(t.flatten(1) for t in sample) for sample in context.calibration)
+            context = replace(context, calibration=shown)
+        report = self._report(network, pruned, replace(context, inputs=inputs))
+        kept = tuple(
+            KeptInput(position, tuple(indices.tolist()), flat)
+            for position, indices in pruned.kept_inputs.items()
+        )
+        return pruned, msgspec.structs.replace(report, kept_inputs=kept)
 
     @property
     def only_dead(self) -> bool:
@@ -142,8 +157,9 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         error, notes = None, _notes(pruned)
         if pruned.comparable:
             samples, two = resolutions(network, context.inputs, context.seed)
-            samples += [list(sample) for sample in context.calibration]
-            error = residual(pruned.reference(), pruned.network, samples)
+            shown = context.calibration[:1]
+            samples += enlarged(shown) if two else shown
+            error = residual(pruned.reference(), pruned.network, samples, pruned.fed)
             if not two:
                 notes.append("checked at one resolution: the network takes no other")
             allowed = TOLERANCE * _coarseness(network)
@@ -241,14 +257,16 @@ class _Wishes:
 
 
 def _free(graph: ChannelGraph) -> list[Group]:
-    return [group for group in graph.groups if not group.pins]
+    return [group for group in (*graph.groups, *graph.input_groups) if not group.pins]
 
 
 def _notes(pruned: Pruned) -> list[str]:
     """Say what a person should know of a pruning."""
     notes = [
-        f"{pruned.coverage.removed} filters removed; {_shares(pruned.cost, pruned.whole)} remain"
+        f"{pruned.coverage.removed} channels removed; {_shares(pruned.cost, pruned.whole)} remain"
     ]
+    for position, indices in pruned.kept_inputs.items():
+        notes.append(f"input {position} keeps {len(indices)} of its channels")
     if pruned.rounded:
         notes.append(f"{pruned.rounded} channels stay to round the widths")
     if pruned.carriers:

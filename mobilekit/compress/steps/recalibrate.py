@@ -31,6 +31,9 @@ from mobilekit.compress.base import Context, StepReport, count_parameters
 from mobilekit.compress.steps.fold import duplicate
 from mobilekit.core.errors import DataError, NoEffectError
 
+FEW = 100
+"""Inputs below which statistics are called unsteady."""
+
 
 def recalibrate(
     network: nn.Module, batches: Sequence[Sequence[Tensor]]
@@ -97,7 +100,13 @@ class Recalibrate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         context.progress(f"estimating batch-norm statistics on {len(shown)} batches")
         result, counted = recalibrate(network, shown)
         total = sum(isinstance(module, _BatchNorm) for module in network.modules())
-        notes = [f"{len(counted)} of {total} batch norms, on {len(shown)} batches"]
+        of = f" of {context.provenance}" if context.provenance else ""
+        seen = sum(len(batch[0]) for batch in shown)
+        notes = [
+            f"{len(counted)} of {total} batch norms, on {seen} inputs{of} in {len(shown)} batches"
+        ]
+        if seen < FEW:
+            notes.append(f"{seen} inputs are few: statistics of some hundred are steadier")
         if len({batch[0].shape[0] for batch in shown}) > 1:
             notes.append("the batches differ in size, and count the same")
         count = count_parameters(network)

@@ -112,7 +112,10 @@ def test_a_norm_that_does_not_run_keeps_its_statistics():
     result, report = Recalibrate().apply(network, Context([], batches()))
     assert result.spare.running_mean.tolist() == [5, 5, 5]
     assert result.spare.num_batches_tracked == 9
-    assert report.notes == ("1 of 2 batch norms, on 4 batches",)
+    assert report.notes == (
+        "1 of 2 batch norms, on 32 inputs in 4 batches",
+        "32 inputs are few: statistics of some hundred are steadier",
+    )
 
 
 def test_a_norm_without_a_counter_is_recalibrated_too():
@@ -142,13 +145,13 @@ def test_the_step_shows_as_many_batches_as_asked():
     assert (
         report.params_before == report.params_after == sum(p.numel() for p in network.parameters())
     )
-    assert report.notes == ("2 of 2 batch norms, on 2 batches",)
+    assert report.notes[0] == "2 of 2 batch norms, on 16 inputs in 2 batches"
 
 
 def test_batches_of_different_sizes_are_said():
     uneven = [*batches(1), *batches(1, size=5)]
     _, report = Recalibrate().apply(two_norms(), Context([], uneven))
-    assert report.notes[1] == "the batches differ in size, and count the same"
+    assert report.notes[-1] == "the batches differ in size, and count the same"
 
 
 @pytest.mark.parametrize(
