@@ -48,15 +48,21 @@ class Pruned:
     """Dead channels that stay because they are no constant where they are read."""
     rounded: int
     """Wanted channels that stay because rounding needs them."""
-    cost: Cost
-    whole: Cost
-    """What the network costs after and before."""
+    trial: Trial
+    """The network that was cut, and its channels."""
+    outcome: Outcome
+    """Which channels went, and why others stay."""
     reference: Callable[[], nn.Module]
     """Makes the network as large as before that the smaller one must equal."""
     rewritten: tuple[str, ...]
     """Calls whose numbers were rewritten; the network is then an `fx.GraphModule`."""
     comparable: bool
     """Whether it must: False where live channels went under a normalization over channels."""
+
+    @property
+    def cost(self) -> Cost:
+        """What the network costs now; `trial.whole` is what it cost."""
+        return self.trial.cost(self.outcome)
 
     def fed(self, sample: Sequence[Tensor]) -> list[Tensor]:
         """Return what the smaller network takes of a sample for the larger one."""
@@ -117,8 +123,8 @@ def prune_by_search(
         carriers=int(outcome.exact.carriers.sum()),
         refused=int(outcome.refused.sum()),
         rounded=int(outcome.rounded.sum()),
-        cost=trial.cost(outcome),
-        whole=trial.whole,
+        trial=trial,
+        outcome=outcome,
         reference=lambda: _without(graph, network, live),
         rewritten=rewritten,
         comparable=not bool(live[graph.inexact_channels].any()),

@@ -94,7 +94,7 @@ def test_the_cost_of_an_outcome_is_that_of_the_cut_network() -> None:
     outcome = trial.outcome(trial.dead)
     pruned = prune(network, INPUTS)
     assert trial.cost(outcome).params == count_parameters(pruned.network) == pruned.cost.params
-    assert pruned.whole.params == count_parameters(network)
+    assert pruned.trial.whole.params == count_parameters(network)
 
 
 def test_a_budget_holds_with_the_carriers() -> None:

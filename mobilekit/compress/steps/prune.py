@@ -140,8 +140,8 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 found.append(f"{layer.layer}: {layer.state}: {layer.reason}")
         if pruned.refused:
             found.append(f"{pruned.refused} dead channels stay: no constants where they are read")
-        if self.budget is not None and not self.budget.met(pruned.cost, pruned.whole):
-            found.append(f"the budget is not met: {_shares(pruned.cost, pruned.whole)} remain")
+        if self.budget is not None and not self.budget.met(pruned.cost, pruned.trial.whole):
+            found.append(f"the budget is not met: {_shares(pruned.cost, pruned.trial.whole)} remain")
         return tuple(found)
 
     def _measured(self) -> Measured | None:
@@ -263,7 +263,7 @@ def _free(graph: ChannelGraph) -> list[Group]:
 def _notes(pruned: Pruned) -> list[str]:
     """Say what a person should know of a pruning."""
     notes = [
-        f"{pruned.coverage.removed} channels removed; {_shares(pruned.cost, pruned.whole)} remain"
+        f"{pruned.coverage.removed} channels removed; {_shares(pruned.cost, pruned.trial.whole)} remain"
     ]
     for position, indices in pruned.kept_inputs.items():
         notes.append(f"input {position} keeps {len(indices)} of its channels")
