@@ -176,6 +176,10 @@ class CostReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     layers: tuple[LayerCost, ...]
     not_counted: dict[str, int]
     """Operator → occurrences whose MACs are not counted (and are not free)."""
+    flops: dict[str, int] = {}
+    """Convention → operations of one run; see `mobilekit.profile.cost.flops`."""
+    size_bits: int = 0
+    """Of the parameters and buffers, in their own types."""
 
 
 def percentile(samples: "tuple[int, ...]", percent: float) -> int:

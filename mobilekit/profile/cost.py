@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from mobilekit.profile.activations import peak_activation_bytes
 from mobilekit.profile.macs import arguments, is_free, macs_of, operator_name, shape_of
 
 Convention = Literal["mac", "2mac", "2mac+bias+relu"]
+CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
 
 NETWORK = "net."
 """Where a program that wraps a network (normalization before it, flat outputs) holds that network."""
@@ -32,8 +33,10 @@ def cost_of_program(exported: ExportedProgram) -> CostReport:
 
     >>> linear = torch.export.export(torch.nn.Linear(3, 5), (torch.zeros(2, 3),))
     >>> report = cost_of_program(linear)
-    >>> report.params, report.macs, report.peak_activation_bytes
-    (20, 30, 64)
+    >>> report.params, report.macs, report.peak_activation_bytes, report.size_bits
+    (20, 30, 64, 640)
+    >>> report.flops
+    {'mac': 30, '2mac': 60, '2mac+bias+relu': 70}
     """
     signature = exported.graph_signature
     names = dict(signature.inputs_to_parameters)
@@ -53,6 +56,8 @@ def cost_of_program(exported: ExportedProgram) -> CostReport:
         peak_activation_bytes=peak_activation_bytes(exported.graph, inputs),
         layers=layers,
         not_counted=dict(sorted(_not_counted(exported).items())),
+        flops={name: flops(exported, name) for name in CONVENTIONS},
+        size_bits=8 * sum(t.numel() * t.element_size() for t in (*params, *buffers)),
     )
 
 

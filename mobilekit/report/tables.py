@@ -168,8 +168,9 @@ def cost_note(cost: CostReport) -> str:
     """Sum a network's cost up in words."""
     note = (
         f"{cost.params:,} parameters ({cost.params_trainable:,} trainable, {cost.params_nonzero:,} not"
-        f" zero, {cost.params_with_buffers:,} with buffers); {cost.macs:,} MACs; peak activation"
-        f" {words.size(cost.peak_activation_bytes)}."
+        f" zero, {cost.params_with_buffers:,} with buffers); {cost.macs:,} MACs"
+        f" ({cost.flops.get('2mac', 2 * cost.macs):,} FLOPs at 2 per MAC); peak activation"
+        f" {words.size(cost.peak_activation_bytes)}; {cost.size_bits:,} bits."
     )
     if cost.not_counted:
         listed = ", ".join(f"{name} × {times}" for name, times in cost.not_counted.items())

@@ -141,7 +141,9 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if pruned.refused:
             found.append(f"{pruned.refused} dead channels stay: no constants where they are read")
         if self.budget is not None and not self.budget.met(pruned.cost, pruned.trial.whole):
-            found.append(f"the budget is not met: {_shares(pruned.cost, pruned.trial.whole)} remain")
+            found.append(
+                f"the budget is not met: {_shares(pruned.cost, pruned.trial.whole)} remain"
+            )
         return tuple(found)
 
     def _measured(self) -> Measured | None:
