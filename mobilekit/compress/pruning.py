@@ -19,6 +19,7 @@ from mobilekit.compress.graph.coverage import coverage
 from mobilekit.compress.graph.exact import Removal
 from mobilekit.compress.graph.prediction import Cost
 from mobilekit.compress.graph.rewriting import editable, repair
+from mobilekit.compress.graph.stored import stored
 from mobilekit.compress.graph.surgery import IndexMap, cut, index_map, misfit
 from mobilekit.compress.trial import Options, Outcome, Trial
 from mobilekit.core.errors import ModelError, NoEffectError, suggestion
@@ -328,7 +329,7 @@ def _without(graph: ChannelGraph, network: nn.Module, live: Tensor) -> nn.Module
     result = copy.deepcopy(network)
     with torch.no_grad():
         for reading in graph.readings:
-            weight = result.get_parameter(reading.axis.parameter)
+            weight = stored(result, reading.axis.parameter)
             weight.movedim(reading.axis.dimension, 0)[live[graph.channels_of(reading.axis)]] = 0
     return result
 

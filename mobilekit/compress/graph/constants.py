@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mobilekit.compress.graph.channels import ChannelGraph
-from mobilekit.compress.graph.record import Value, observe
+from mobilekit.compress.graph.record import observe
 from mobilekit.core.errors import ModelError
 
 SPREAD = 8.0
@@ -73,15 +73,16 @@ def constants(
     Raises:
         ModelError: the network takes another path through its code on these inputs.
     """
-    wanted: dict[tuple[int, Value], list[int]] = {}
+    wanted: dict[tuple[int, int], list[int]] = {}
     for index, reading in enumerate(graph.readings):
-        wanted.setdefault((reading.call, reading.value), []).append(index)
+        place = graph.record.calls[reading.call].inputs.index(reading.value)
+        wanted.setdefault((reading.call, place), []).append(index)
     low: list[Tensor | None] = [None] * len(graph.readings)
     high: list[Tensor | None] = [None] * len(graph.readings)
     types: dict[int, torch.dtype] = {}
 
-    def watch(call: int, value: Value, tensor: Tensor) -> None:
-        for index in wanted.get((call, value), ()):
+    def watch(call: int, place: int, tensor: Tensor) -> None:
+        for index in wanted.get((call, place), ()):
             values = tensor.movedim(graph.readings[index].dimension, 0)
             values = values.reshape(len(values), -1)
             least, most = values.amin(1).double().cpu(), values.amax(1).double().cpu()
@@ -91,7 +92,7 @@ def constants(
             types[index] = tensor.dtype
 
     for sample in samples:
-        found = observe(network, sample, watch)
+        found = observe(network, sample, watch, graph.record)
         if [call.operator for call in found.calls] != [c.operator for c in graph.record.calls]:
             raise ModelError(
                 "the network takes another path through its code when it runs than when it is traced"

@@ -17,6 +17,7 @@ from mobilekit.compress.graph.atoms import Axis
 from mobilekit.compress.graph.channels import ChannelGraph
 from mobilekit.compress.graph.constants import constants
 from mobilekit.compress.graph.record import Value
+from mobilekit.compress.graph.stored import stored
 
 WEAK = 0.05
 """A carrier's constant is at least this share of the largest one it stands for."""
@@ -118,7 +119,7 @@ def zeroed(graph: ChannelGraph, network: nn.Module, channels: Tensor) -> nn.Modu
         if result is network:
             result = copy.deepcopy(network)
         with torch.no_grad():
-            result.get_parameter(axis.parameter).movedim(axis.dimension, 0)[rows] = 0
+            stored(result, axis.parameter).movedim(axis.dimension, 0)[rows] = 0
     return result
 
 
@@ -158,7 +159,7 @@ def _readers(
         channels = graph.channels_of(reading.axis)
         owner = modules.get(reading.axis.parameter.rpartition(".")[0])
         padded = convolution and (transposed or any(call.argument("padding")))
-        weight = _tensor(network, reading.axis.parameter)
+        weight = stored(network, reading.axis.parameter).detach()
         constant = torch.where(_unheard(weight, reading.axis.dimension, groups), 0.0, arriving)
         able = _can_take(owner, call.argument("bias") if convolution else reading.bias)
         found.append(
@@ -173,13 +174,6 @@ def _readers(
             )
         )
     return found
-
-
-def _tensor(network: nn.Module, name: str) -> Tensor:
-    """Return a parameter or a buffer."""
-    owner, _, attribute = name.rpartition(".")
-    found: Tensor = getattr(network.get_submodule(owner), attribute)
-    return found.detach()
 
 
 def _unheard(weight: Tensor, dimension: int, groups: int) -> Tensor:
@@ -248,7 +242,7 @@ def _move(reader: _Reader, network: nn.Module, selection: Selection) -> None:
     going = _going(reader, selection.removed)
     if not bool(going.any()):
         return
-    weight = network.get_parameter(reader.name)
+    weight = stored(network, reader.name)
     kernels = weight.detach().double().cpu().movedim(reader.dimension, 0)
     given = torch.where(going, reader.constant, torch.zeros(()).double())  # [groups, n]
     if reader.bias is not None:
@@ -275,7 +269,7 @@ def _to_bias(reader: _Reader, network: nn.Module, kernels: Tensor, given: Tensor
     blocks = sums.reshape(sums.shape[0], reader.groups, -1)
     shift = torch.einsum("gn,ngo->go", given, blocks).reshape(-1)
     owner = network.get_submodule(reader.name.rpartition(".")[0])
-    weight = network.get_parameter(reader.name)
+    weight = stored(network, reader.name)
     if getattr(owner, "bias", None) is None:
         owner.bias = nn.Parameter(shift.to(weight), requires_grad=weight.requires_grad)
         return

@@ -29,6 +29,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mobilekit.compress.graph import shapes
+from mobilekit.compress.graph.untouched import evaluating
 from mobilekit.core.errors import ModelError
 
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
@@ -107,6 +108,8 @@ class Record:
     calls: list[Call] = field(default_factory=list)
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     """Of each value, by its number."""
+    strides: list[tuple[int, ...]] = field(default_factory=list)
+    """Of each value, by its number."""
     names: dict[int, str] = field(default_factory=dict)
     """State-dict name of each parameter and buffer that is read, by its value's number."""
     inputs: tuple[Value, ...] = ()
@@ -121,7 +124,7 @@ class Record:
         return self.names.get(value.index)
 
 
-Watch = Callable[[int, Value, Tensor], None]
+Watch = Callable[[int, int, Tensor], None]
 
 
 def record(network: nn.Module, inputs: Sequence[Tensor], *, partial: bool = False) -> Record:
@@ -137,7 +140,7 @@ def record(network: nn.Module, inputs: Sequence[Tensor], *, partial: bool = Fals
     """
     recorder = _Recorder(network)
     try:
-        with _evaluating(network), _silent(), FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        with evaluating(network), _silent(), FakeTensorMode(allow_non_fake_inputs=True) as fake:
             return recorder.run([fake.from_tensor(tensor) for tensor in inputs])
     except Exception as problem:
         if partial:
@@ -145,39 +148,28 @@ def record(network: nn.Module, inputs: Sequence[Tensor], *, partial: bool = Fals
         raise _explained(problem, recorder.where()) from problem
 
 
-def observe(network: nn.Module, inputs: Sequence[Tensor], watch: Watch) -> Record:
+def observe(
+    network: nn.Module, inputs: Sequence[Tensor], watch: Watch, like: Record | None = None
+) -> Record:
     """Run a network for real, and show every tensor that a call takes.
 
     Args:
         network: any module; it is left as found.
         inputs: of the run.
-        watch: called with the number of the call, the value's number and the tensor, before the call.
+        watch: called with the number of the call, the place among its inputs and the tensor, before the
+            call.
+        like: a record on fake tensors; results get the strides that they had there, since PyTorch
+            chooses operators by them.
 
     Raises:
         ModelError: the network refuses the inputs.
     """
-    recorder = _Recorder(network, watch)
+    recorder = _Recorder(network, watch, like)
     try:
-        with _evaluating(network):
+        with evaluating(network):
             return recorder.run(inputs)
     except Exception as problem:
         raise _explained(problem, recorder.where()) from problem
-
-
-@contextlib.contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in network.modules()}
-    fast = torch.backends.mha.get_fastpath_enabled()
-    try:
-        for module in modes:  # an exported program has no eval()
-            module.training = False
-        torch.backends.mha.set_fastpath_enabled(False)  # its one call would hide the attention
-        with torch.no_grad():
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-        for module, training in modes.items():
-            module.training = training
 
 
 @contextlib.contextmanager
@@ -204,10 +196,12 @@ def _explained(problem: Exception, where: str) -> ModelError:
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    def __init__(self, network: nn.Module, watch: Watch | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, watch: Watch | None = None, like: Record | None = None
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._record = Record()
-        self._watch = watch
+        self._watch, self._like = watch, like
         self._network = network
         self._numbers: dict[int, Value] = {}
         self._alive: list[Tensor] = []  # an id() is a name only while its object lives
@@ -276,15 +270,15 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._last = (self._stack[-1] if self._stack else "", _line(self.node))
         before = _mapped((args, kwargs), Tensor, self._value)
         if self._watch is not None:
-            values: list[Value] = []
             tensors: list[Tensor] = []
-            _mapped(before, Value, values.append)
             _mapped((args, kwargs), Tensor, tensors.append)
-            for value, tensor in zip(values, tensors, strict=True):
-                self._watch(len(self._record.calls), value, tensor)
+            for place, tensor in enumerate(tensors):
+                self._watch(len(self._record.calls), place, tensor)
         result = shapes.made(func, args, kwargs) if self._watch is None else None
         if result is None:
             result = func(*args, **kwargs)
+        if self._like is not None:
+            result = self._restrided(func, result, self._like)
         made: list[Tensor] = []
         _mapped(result, Tensor, made.append)
         if made:
@@ -296,6 +290,24 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
         return result
 
+    def _restrided(self, func: Any, result: Any, like: Record) -> Any:
+        """Give a tensor the strides that it has in another record, where that changes no meaning."""
+        number = len(self._record.calls)
+        if not isinstance(result, Tensor) or func._schema.is_mutable:  # noqa: SLF001
+            return result
+        if number >= len(like.calls) or like.calls[number].operator is not func:
+            return result
+        value = like.calls[number].outputs[0]
+        strides = like.strides[value.index]
+        if tuple(result.shape) != like.shape(value) or result.stride() == strides:
+            return result
+        if _alike(result, strides):
+            return result.as_strided(result.shape, strides, result.storage_offset())
+        if func.is_view:
+            return result
+        fresh = torch.empty_strided(result.shape, strides, dtype=result.dtype, device=result.device)
+        return fresh.copy_(result)
+
     def _value(self, tensor: Tensor) -> Value:
         return self._numbers.get(id(tensor)) or self._new(tensor)
 
@@ -303,12 +315,19 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Number a tensor; one that was written in place gets a new number."""
         value = Value(len(self._record.shapes))
         self._record.shapes.append(tuple(tensor.shape))
+        self._record.strides.append(tensor.stride())
         name = self._named.get(id(tensor))
         if name is not None and id(tensor) not in self._numbers:
             self._record.names[value.index] = name
         self._numbers[id(tensor)] = value
         self._alive.append(tensor)
         return value
+
+
+def _alike(tensor: Tensor, strides: tuple[int, ...]) -> bool:
+    """Whether strides differ where a dimension has one place only."""
+    places = zip(tensor.shape, tensor.stride(), strides, strict=True)
+    return all(one == two for size, one, two in places if size > 1)
 
 
 def _tensors(result: Any) -> list[Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mobilekit.compress.graph.atoms import Axis
 from mobilekit.compress.graph.channels import ChannelGraph, Group
+from mobilekit.compress.graph.stored import stored
 
 Criterion = Literal["l1", "l2", "batch_norm_scale", "random"]
 Aggregate = Literal["mean", "max", "sum"]
@@ -74,7 +75,7 @@ def _of_axis(
     graph: ChannelGraph, network: nn.Module, group: Group, axis: Axis, power: int
 ) -> Tensor:
     """Return a norm per channel over all indices of the dimension that belong to it, shape `[n]`."""
-    weight = network.get_parameter(axis.parameter).detach()
+    weight = stored(network, axis.parameter).detach()
     rows = weight.movedim(axis.dimension, 0).reshape(weight.shape[axis.dimension], -1)
     energy = torch.linalg.vector_norm(rows.float(), power, 1).double().cpu().pow(power)
     total = torch.zeros(graph.channels.count, dtype=torch.float64)
