@@ -20,7 +20,9 @@ def export(
             " timm:NAME, path/to/file.py:factory, or a .pt2 program."
         ),
     ],
-    to: Annotated[str, typer.Option(help="Formats, comma-separated: coreml, tflite, onnx.")] = "",
+    to: Annotated[
+        str, typer.Option(help="Formats, comma-separated: coreml, tflite, onnx, source.")
+    ] = "",
     out: Annotated[
         Path | None, typer.Option(help="The artifact's folder. Default: build/<name>.")
     ] = None,

@@ -7,7 +7,14 @@ import typer
 
 from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import DataError, UsageError, suggestion
-from mobilekit.core.targets import FORMATS, CoremlTarget, OnnxTarget, Target, TfliteTarget
+from mobilekit.core.targets import (
+    FORMATS,
+    CoremlTarget,
+    OnnxTarget,
+    SourceTarget,
+    Target,
+    TfliteTarget,
+)
 from mobilekit.core.tensors import TensorSpec, parse_input
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -156,4 +163,6 @@ def _target(name: str, choices: dict[str, object]) -> Target:
         return target
     if name == "tflite":
         return TfliteTarget(precision or "float32", choices["layout"])  # type: ignore[arg-type]
+    if name == "source":
+        return SourceTarget()
     return OnnxTarget(dynamic_batch=bool(choices["dynamic_batch"]))

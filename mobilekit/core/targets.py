@@ -39,15 +39,24 @@ class OnnxTarget(
     dynamic_batch: bool = True
 
 
-Target: TypeAlias = CoremlTarget | TfliteTarget | OnnxTarget
+class SourceTarget(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="source"
+):
+    """Python source that imports only torch, with the weights beside it."""
+
+    precision: Literal["float32"] = "float32"
+
+
+Target: TypeAlias = CoremlTarget | TfliteTarget | OnnxTarget | SourceTarget
 FORMATS: dict[str, type[Target]] = {
     "coreml": CoremlTarget,
     "tflite": TfliteTarget,
     "onnx": OnnxTarget,
+    "source": SourceTarget,
 }
-SUFFIXES = {"coreml": ".mlpackage", "tflite": ".tflite", "onnx": ".onnx"}
+SUFFIXES = {"coreml": ".mlpackage", "tflite": ".tflite", "onnx": ".onnx", "source": ".source"}
 
 
 def format_of(target: Target) -> str:
-    """Return the `kind` of a target: coreml, tflite or onnx."""
+    """Return the `kind` of a target: coreml, tflite, onnx or source."""
     return str(target.__struct_config__.tag)

@@ -17,7 +17,13 @@ from mobilekit.core.tensors import TensorSpec, guess_layout
 from mobilekit.export.chatter import captured
 from mobilekit.runtime.program import Program, free_axes
 
-_LOGGERS = ("torch", "torch.export", "torch.fx.experimental.symbolic_shapes", "torch._dynamo")
+_LOGGERS = (
+    "torch",
+    "torch._subclasses.fake_tensor",
+    "torch.export",
+    "torch.fx.experimental.symbolic_shapes",
+    "torch._dynamo",
+)
 
 
 def trace(
@@ -44,7 +50,7 @@ def trace(
     """
     wrapped = Ends(module, normalization_of(normalization, inputs))
     examples = tuple(_example(spec) for spec in inputs)
-    with _inference(wrapped), torch.no_grad(), _hushed():
+    with _inference(wrapped), torch.no_grad(), hushed():
         results = _called(wrapped, examples, inputs)
         try:
             exported = torch.export.export(
@@ -244,11 +250,11 @@ def _output_layout(value: Tensor) -> Any:
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Hold back what `torch.export` logs and prints; an error says it in one line."""
     nowhere = io.StringIO()
-    hushed = contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere)
-    with captured(*_LOGGERS), hushed[0], hushed[1]:
+    ends = contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere)
+    with captured(*_LOGGERS), ends[0], ends[1]:
         yield
 
 

@@ -4,9 +4,11 @@ Jobs come as JSON lines on stdin, answers go as JSON lines to the descriptor nam
 environment; what libraries print goes nowhere near either. The process ends with its parent.
 """
 
+import functools
 import gc
 import importlib
 import json
+import operator
 import os
 import resource
 import signal
@@ -122,8 +124,7 @@ def _run(job: dict[str, Any]) -> Any:
 
 
 def _kinds() -> Any:
-    kinds = list(FORMATS.values())
-    return kinds[0] | kinds[1] | kinds[2]
+    return functools.reduce(operator.or_, FORMATS.values())
 
 
 def _die_with_parent() -> None:

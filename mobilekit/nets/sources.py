@@ -50,6 +50,8 @@ class Source:
     """What was changed in the network, in words."""
     steps: tuple[StepReport, ...] = ()
     """What compression has done to it so far."""
+    folder: Path | None = None
+    """Where it was saved, if it was."""
 
 
 def load_source(
@@ -358,4 +360,5 @@ def _from_saved(
         state=known.state,
         notes=known.notes if made in known.notes else (*known.notes, made),
         steps=known.steps,
+        folder=folder,
     )

@@ -11,6 +11,8 @@ from mobilekit.core import artifact, files
 from mobilekit.core.errors import ArtifactError, ModelError
 from mobilekit.core.reports import Coverage, StepReport
 from mobilekit.core.seeding import child_seed
+from mobilekit.core.targets import SUFFIXES
+from mobilekit.core.tensors import TensorSpec
 from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, Plan, resolve
 
 if TYPE_CHECKING:
@@ -134,6 +136,7 @@ def _save(folder: Path, source: "Source", name: str, report: StepReport) -> None
 
     program = trace(source.module, source.inputs, output_names=source.output_names)
     programs.save(program, folder / artifact.PROGRAM)
+    _save_source(folder, source, program.outputs)
     description = saved.SavedNetwork(
         schema_version=saved.SCHEMA_VERSION,
         name=name,
@@ -158,3 +161,15 @@ def _context(source: "Source", plan: Plan, count: int, seed: int, progress: Prog
     shown, provenance = calibration(source, plan.request.images, count, plan.seed)
     inputs = example_inputs(source.inputs, seed)
     return Context(inputs, tuple(shown), seed, progress, provenance)
+
+
+def _save_source(folder: Path, source: "Source", outputs: tuple[TensorSpec, ...]) -> None:
+    """Write the network as Python source too, while its modules are at hand."""
+    from mobilekit.export import source as sources
+
+    place = folder / f"model{SUFFIXES['source']}"
+    place.mkdir()
+    try:
+        sources.write(source.module, source.inputs, outputs, place, source.normalization)
+    except ModelError:  # the program that has just been traced stands for it
+        place.rmdir()

@@ -24,7 +24,7 @@ class Material:
 
     folder: Path
     programs: dict[str, Path]
-    """Format → saved program."""
+    """Format → saved program; for `source`, the source itself."""
     specs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     inputs: list[InputSet]
@@ -70,6 +70,19 @@ class Delivered:
             parity=parity,
             notes=(*self.converted.notes, *notes),
         )
+
+
+def deliver_source(target: Target, ready: "Future[Material]", threads: int) -> Delivered:
+    """Run the network's source, which is written already, in an interpreter of its own."""
+    from mobilekit.export.converted import Converted
+    from mobilekit.runtime.source import SourceRunner
+
+    material = ready.result()
+    path = material.programs[format_of(target)]
+    runner = SourceRunner(path, threads)
+    outputs = [[runner.run(arrays) for arrays in group.inputs] for group in material.inputs]
+    made = Converted(inputs=material.specs, outputs=material.outputs)
+    return Delivered(target, path, made, "source", outputs)
 
 
 def deliver(target: Target, ready: "Future[Material]", *, debug: bool) -> Delivered:

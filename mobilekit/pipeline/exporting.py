@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
@@ -16,12 +17,12 @@ from mobilekit.core import artifact, files
 from mobilekit.core.artifact import Failure, Manifest
 from mobilekit.core.errors import ArtifactError, ExportError, MobilekitError, ModelError
 from mobilekit.core.reports import CostReport, DelegationReport, StepReport
-from mobilekit.core.targets import OnnxTarget, Target, format_of
+from mobilekit.core.targets import SUFFIXES, OnnxTarget, SourceTarget, Target, format_of
 from mobilekit.data.labels import check_labels
 from mobilekit.nets.saved import is_saved
 from mobilekit.pipeline import samples
 from mobilekit.pipeline.compressing import compress
-from mobilekit.pipeline.delivering import Delivered, Material, deliver
+from mobilekit.pipeline.delivering import Delivered, Material, deliver, deliver_source
 from mobilekit.pipeline.measuring import measure_artifact
 from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, Plan, resolve
 
@@ -185,8 +186,14 @@ def _trace(
 
 
 def _programs(fresh: Path, plan: Plan, source: "Source", base: Manifest) -> dict[str, Path]:
-    """Return the program of each format; ONNX gets one with a free batch, where that can be traced."""
+    """Return the program of each format; ONNX gets one with a free batch, where that can be traced.
+
+    The source is written here, while nothing else runs: torch.export has global states by which PyTorch
+    chooses its kernels, and so the last bits of what another thread computes.
+    """
     found = {format_of(target): fresh / artifact.PROGRAM for target in plan.targets}
+    if "source" in found:
+        found["source"] = _source(fresh, source, base)
     if any(isinstance(target, OnnxTarget) and target.dynamic_batch for target in plan.targets):
         from mobilekit.export.program import trace
         from mobilekit.runtime import program as programs
@@ -205,6 +212,20 @@ def _programs(fresh: Path, plan: Plan, source: "Source", base: Manifest) -> dict
     return found
 
 
+def _source(fresh: Path, source: "Source", base: Manifest) -> Path:
+    """Write the network as Python source; that of a saved one is there already."""
+    from mobilekit.export import source as sources
+
+    name = f"model{SUFFIXES['source']}"
+    folder = fresh / name
+    if source.folder is not None and (source.folder / name).is_dir():
+        shutil.copytree(source.folder / name, folder)
+        return folder
+    folder.mkdir()
+    sources.write(source.module, base.inputs, base.outputs, folder, base.normalization)
+    return folder
+
+
 @contextlib.contextmanager
 def _conversions(
     plan: Plan, ready: "Future[Material]"
@@ -214,12 +235,16 @@ def _conversions(
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     with ThreadPoolExecutor(max_workers=min(cores, len(plan.targets))) as pool:
-        yield [pool.submit(_attempt, target, ready, plan.request.debug) for target in plan.targets]
+        yield [pool.submit(_attempt, target, ready, plan.request) for target in plan.targets]
 
 
-def _attempt(target: Target, ready: "Future[Material]", debug: bool) -> Delivered | Failure:
+def _attempt(
+    target: Target, ready: "Future[Material]", request: ExportRequest
+) -> Delivered | Failure:
     try:
-        return deliver(target, ready, debug=debug)
+        if isinstance(target, SourceTarget):
+            return deliver_source(target, ready, request.threads)
+        return deliver(target, ready, debug=request.debug)
     except MobilekitError as problem:
         return Failure(target, _without_place(str(problem), ready), problem.exit_code)
 

@@ -65,6 +65,7 @@ def inspect(request: ExportRequest, progress: Progress, picture: Path | None = N
         manifest = artifact.read_manifest(path)
         artifact.check_files(path, manifest)
         paths = [path / file.path for file in manifest.files]
+        paths = [one for one in paths if one.suffix in MODEL_SUFFIXES]
         return Inspection(
             manifest.name,
             manifest.cost,

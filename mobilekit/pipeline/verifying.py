@@ -115,6 +115,7 @@ READERS = {
     ".tflite": ("tflite", "tensorflow"),
     ".mlpackage": ("coreml-reference", "coreml"),
     ".onnx": ("onnx",),
+    ".source": ("source",),
 }
 
 
@@ -145,7 +146,7 @@ def _layerwise(
     findings = []
     for file in manifest.files:
         path = request.folder / file.path
-        if path.suffix == ".onnx":
+        if path.suffix in {".onnx", ".source"}:
             continue
         progress(f"comparing {file.path} layer by layer")
         scale = pixel_scale(file.target, normalized=manifest.normalization is not None)

@@ -31,6 +31,8 @@ def why_not(path: Path) -> str | None:
     Raises:
         ArtifactError: no model file.
     """
+    if path.suffix == ".source":
+        return "source is for reading and training on; phones do not run it"
     if path.suffix not in _FORMATS:
         raise ArtifactError(f"{path}: not a model file ({', '.join(_FORMATS)})")
     if path.suffix == ".mlpackage" and sys.platform != "darwin":

@@ -1,5 +1,6 @@
 """How to run a model file: one Runner per runtime, on dictionaries of NumPy arrays."""
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,7 +10,17 @@ from mobilekit.core.tensors import TensorSpec
 if TYPE_CHECKING:
     from mobilekit.core.tensors import Arrays
 
-RUNTIMES = ("coreml", "coreml-reference", "tflite", "onnx", "tensorflow", "torch")
+_RUNNERS = {
+    "coreml": ("mobilekit.runtime.coreml", "CoremlRunner"),
+    "coreml-reference": ("mobilekit.runtime.coreml_reference", "ReferenceRunner"),
+    "tflite": ("mobilekit.runtime.tflite", "TfliteRunner"),
+    "onnx": ("mobilekit.runtime.onnx", "OnnxRunner"),
+    "tensorflow": ("mobilekit.runtime.tensorflow", "TensorflowRunner"),
+    "torch": ("mobilekit.runtime.torch", "TorchRunner"),
+    "source": ("mobilekit.runtime.source", "SourceRunner"),
+}
+"""Where each is; a runner is imported when it is asked for."""
+RUNTIMES = tuple(_RUNNERS)
 
 
 class Runner(Protocol):
@@ -34,6 +45,7 @@ def default_runtime(path: Path) -> str:
         ".tflite": "tflite",
         ".onnx": "onnx",
         ".pt2": "torch",
+        ".source": "source",
     }
     if path.suffix not in known:
         raise ArtifactError(f"{path}: not a model file ({', '.join(known)})")
@@ -51,30 +63,10 @@ def open_model(path: Path, runtime: str | None = None, threads: int = 1) -> Runn
     if not path.exists():
         raise ArtifactError(f"{path}: no such file")
     name = runtime or default_runtime(path)
-    if name == "tflite":
-        from mobilekit.runtime.tflite import TfliteRunner
-
-        return TfliteRunner(path, threads)
-    if name == "onnx":
-        from mobilekit.runtime.onnx import OnnxRunner
-
-        return OnnxRunner(path, threads)
-    if name == "tensorflow":
-        from mobilekit.runtime.tensorflow import TensorflowRunner
-
-        return TensorflowRunner(path, threads)
-    if name == "torch":
-        from mobilekit.runtime.torch import TorchRunner
-
-        return TorchRunner(path, threads)
-    if name == "coreml-reference":
-        from mobilekit.runtime.coreml_reference import ReferenceRunner
-
-        return ReferenceRunner(path, threads=threads)
-    if name == "coreml":
-        from mobilekit.runtime.coreml import CoremlRunner
-
-        return CoremlRunner(path)
+    if name in _RUNNERS:
+        module, kind = _RUNNERS[name]
+        made: Runner = getattr(importlib.import_module(module), kind)(path, threads=threads)
+        return made
     raise UsageError(
         f"unknown runtime {name!r}; one of {', '.join(RUNTIMES)}.{suggestion(name, RUNTIMES)}"
     )

@@ -20,7 +20,7 @@ class CoremlRunner:
         ArtifactError: the framework cannot compile the package.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = 1) -> None:  # noqa: ARG002  Core ML has its own
         system: str = sys.platform
         if system != "darwin":
             raise RuntimeUnavailableError(

@@ -148,8 +148,9 @@ def run(program: Program, arrays: "Arrays", threads: int = 1) -> "Arrays":
         DataError: an input is missing, or of another shape or type.
     """
     check_arrays(program.inputs, arrays)
-    # Copies: a network may change its inputs in place.
-    values = [torch.tensor(arrays[spec.name]) for spec in program.inputs]
+    # Copies, since a network may change its inputs in place; in plain order, since PyTorch's kernels, and
+    # the last bits of their results, depend on the order of axes in memory.
+    values = [torch.tensor(arrays[spec.name]).contiguous() for spec in program.inputs]
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -69,6 +69,7 @@ def test_the_result_is_on_stdout_and_progress_on_stderr(capfd, tmp_path: Path) -
     assert "saving" in said
     assert sorted(path.name for path in out.iterdir()) == [
         "coverage.json",
+        "model.source",
         "network.json",
         "program.pt2",
     ]

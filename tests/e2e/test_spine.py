@@ -120,11 +120,25 @@ def test_pruned_it_still_becomes_verified_files(command, tmp_path: Path):
     assert code == 0
     assert found["step"]["params_after"] < found["step"]["params_before"]
     assert [row["after"] for row in found["coverage"]["layers"]] == [4, 4, 5]
-    program = tmp_path / "pruned" / "program.pt2"
-    code, out, _ = command("export", program, "--runs", "0", "--out", tmp_path / "files", "--json")
+    arguments = (
+        "--to",
+        "coreml,tflite,source",
+        "--runs",
+        "0",
+        "--out",
+        tmp_path / "files",
+        "--json",
+    )
+    code, out, _ = command("export", tmp_path / "pruned", *arguments)
     manifest = json.loads(out)
     assert code == 0
-    assert [file["parity"]["verdict"] for file in manifest["files"]] == ["pass", "pass"]
+    verdicts = {file["path"]: file["parity"]["verdict"] for file in manifest["files"]}
+    paths = ("model.mlpackage", "model.tflite", "model.source")
+    assert verdicts == dict.fromkeys(paths, "pass")
+    assert [step["kind"] for step in manifest["steps"]] == ["prune"]
+    source = (tmp_path / "files" / "model.source" / "model.py").read_text()
+    assert "nn.Conv2d(3, 4, kernel_size=3" in source
+    assert command("verify", tmp_path / "files", "--json")[0] == 0
     assert manifest["cost"]["params"] == found["step"]["params_after"]
 
 

@@ -27,17 +27,23 @@ def editable(network: nn.Module) -> fx.GraphModule | None:
         return network
     for source in (opened(network), network):
         modes = {module: module.training for module in source.modules()}
+        own = set(vars(source))
         tracer = fx.Tracer()
         tracer.record_stack_traces = True
+        graph: fx.Graph | None = None
         try:
             source.eval()
             graph = tracer.trace(source)
-        except Exception:  # noqa: BLE001, S112  whatever stops torch.fx: the code stays as it is
-            continue
+        except Exception:  # noqa: BLE001, S110  whatever stops torch.fx: the code stays as it is
+            pass
         finally:
             for module, training in modes.items():
                 module.training = training
-        return fx.GraphModule(source, graph, type(network).__name__)
+        traced = None if graph is None else fx.GraphModule(source, graph, type(network).__name__)
+        for name in vars(source).keys() - own:  # constants that torch.fx has left there
+            delattr(source, name)
+        if traced is not None:
+            return traced
     return None
 
 

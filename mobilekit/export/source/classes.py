@@ -4,6 +4,7 @@ import inspect
 import keyword
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,8 @@ class Plan:
     """Its outputs, in their structure: nodes and constants."""
     constants: dict[str, Any]
     """Tensors that belong to no module, by the names that they get."""
+    aliases: dict[str, list[str]]
+    """Name of a parameter or buffer → all names that it has."""
     wiring: dict[str, Wiring] = field(default_factory=dict)
     methods: dict[str, list[str]] = field(default_factory=dict)
     """Module → bodies of its methods, the first being `forward`."""
@@ -78,12 +81,25 @@ def plan_of(exported: ExportedProgram, network: nn.Module, root: Region) -> Plan
             tensors[spec.arg.name] = name
     nodes = {node.name: node for node in exported.graph.nodes}
     users = [nodes[name] for name in signature.user_inputs if isinstance(name, str)]
-    results = [nodes.get(one, one) if isinstance(one, str) else one for one in signature.user_outputs]
-    plan = Plan(network, root, tensors, users, results, constants)
+    results = [
+        nodes.get(one, one) if isinstance(one, str) else one for one in signature.user_outputs
+    ]
+    plan = Plan(network, root, tensors, users, results, constants, _aliases(network))
     _wire(plan)
     for region in root.regions():
         _write(plan, region)
     return plan
+
+
+def _aliases(network: nn.Module) -> dict[str, list[str]]:
+    named = (
+        *network.named_parameters(remove_duplicate=False),
+        *network.named_buffers(remove_duplicate=False),
+    )
+    same: dict[int, list[str]] = {}
+    for name, tensor in named:
+        same.setdefault(id(tensor), []).append(name)
+    return {name: same[id(tensor)] for name, tensor in named}
 
 
 def _alive(plan: Plan) -> set[Node]:
@@ -112,7 +128,10 @@ def _wire(plan: Plan) -> None:
             for value in needs(node):
                 if value not in inside and not _owned(plan, value, region.path):
                     inputs[value] = None
-            used = any(user not in inside and plan.lives(user) and node in needs(user) for user in node.users)
+            used = any(
+                user not in inside and plan.lives(user) and node in needs(user)
+                for user in node.users
+            )
             if used or node in finals:
                 outputs[node] = None
         plan.wiring[region.key] = Wiring(list(inputs), list(outputs))
@@ -120,8 +139,16 @@ def _wire(plan: Plan) -> None:
 
 def _owned(plan: Plan, value: Node, path: str) -> bool:
     """Whether a value is a parameter or buffer of a module or of what is in it."""
+    return _name_within(plan, value, path) is not None
+
+
+def _name_within(plan: Plan, value: Node, path: str) -> str | None:
+    """Return the name of a tensor that begins with a module's path; a tied one has several names."""
     name = plan.tensors.get(value.name)
-    return name is not None and (not path or name.startswith(f"{path}."))
+    if name is None or not path:
+        return name
+    names = plan.aliases.get(name, [name])
+    return next((one for one in names if one.startswith(f"{path}.")), None)
 
 
 def _write(plan: Plan, region: Region) -> None:
@@ -177,8 +204,8 @@ def _is_layer(plan: Plan, region: Region, wiring: Wiring) -> bool:
 
 def _as_built(node: Node, module: Any) -> bool:
     """Whether a transposed convolution was called without an output size."""
-    asked = node.args[5] if len(node.args) > 5 else [0] * len(module.output_padding)
-    return list(asked) == list(module.output_padding)  # type: ignore[call-overload]
+    asked: Any = node.args[5] if len(node.args) > 5 else [0] * len(module.output_padding)
+    return list(asked) == list(module.output_padding)
 
 
 def _is_chain(plan: Plan, region: Region, wiring: Wiring, module: nn.Module) -> bool:
@@ -208,33 +235,35 @@ def _method(plan: Plan, region: Region, wiring: Wiring, module: nn.Module) -> st
     """Write the arguments and the body of a call."""
     inputs = plan.arguments if not region.path else wiring.inputs
     names: dict[Node, str] = dict(zip(inputs, _parameters(module, len(inputs)), strict=True))
-    later = _uses(plan, region)
-    taken = set(names.values()) | {"self"}
-    lines = [f"({', '.join(['self', *names.values()])}):"]
+    head = f"({', '.join(['self', *names.values()])}):"
     results = plan.results if not region.path else wiring.outputs
+    later = _uses(plan, region)
+    later.update(one for one in results if isinstance(one, Node))
+    lines = _lines(plan, region, names, later)
     for one in results:
-        if isinstance(one, Node):
-            later[one] += 1
+        if isinstance(one, Node) and one not in names:
+            names[one] = _tensor(plan, one, region.path) or "None"
+    return "\n".join([head, *lines, f"return {_returned(region, results, names)}"])
+
+
+def _lines(
+    plan: Plan, region: Region, names: dict[Node, str], later: Counter[Node]
+) -> Iterator[str]:
+    """Write line by line; a name whose value is not used again is taken for the next one."""
+    taken = set(names.values()) | {"self"}
     for item in region.items:
         made = _line(plan, region, item, names)
         if made is None:
             continue
-        taken_values, outputs, text = made
-        for value in taken_values:
-            later[value] -= 1
+        values, outputs, text = made
+        later.subtract(values)
+        free = [names[v] for v in dict.fromkeys(values) if v in names and not later[v]]
         targets = []
-        free = [names[v] for v in dict.fromkeys(taken_values) if v in names and not later[v] and names[v].isidentifier()]
         for output in outputs:
-            name = free.pop(0) if free else _fresh(output, item, taken)
-            taken.add(name)
-            names[output] = name
-            targets.append(name)
-        lines.append(f"{', '.join(targets)} = {text}" if targets else text)
-    for one in results:
-        if isinstance(one, Node) and one not in names:
-            names[one] = _tensor(plan, one, region.path) or "None"
-    lines.append(f"return {_returned(plan, region, results, names)}")
-    return "\n".join(lines)
+            names[output] = free.pop(0) if free else _fresh(output, item, taken)
+            taken.add(names[output])
+            targets.append(names[output])
+        yield f"{', '.join(targets)} = {text}" if targets else text
 
 
 def _uses(plan: Plan, region: Region) -> Counter[Node]:
@@ -258,7 +287,11 @@ def _line(
         given = ", ".join(_named(plan, region, value, names) for value in wiring.inputs)
         callee = plan.callee[item.key]
         method = "" if callee == "forward" else f".{callee}"
-        return wiring.inputs, wiring.outputs, f"{access(plan, region.path, item.path)}{method}({given})"
+        return (
+            wiring.inputs,
+            wiring.outputs,
+            f"{access(plan, region.path, item.path)}{method}({given})",
+        )
     if not plan.lives(item):
         return None
     taken = needs(item)
@@ -275,7 +308,7 @@ def _named(plan: Plan, region: Region, value: Node, names: dict[Node, str]) -> s
 
 def _tensor(plan: Plan, value: Node, path: str) -> str | None:
     """Write a parameter, buffer or constant as it is seen from a module."""
-    name = plan.tensors.get(value.name)
+    name = _name_within(plan, value, path)
     return None if name is None else access(plan, path, name)
 
 
@@ -299,7 +332,9 @@ def _is_list(plan: Plan, path: str) -> bool:
     """Whether a module is written as a list or a chain, whose parts have numbers."""
     module = plan.network.get_submodule(path)
     return path in plan.chains or (
-        path not in plan.methods and isinstance(module, (nn.Sequential, nn.ModuleList)) and bool(path)
+        path not in plan.methods
+        and isinstance(module, (nn.Sequential, nn.ModuleList))
+        and bool(path)
     )
 
 
@@ -321,7 +356,11 @@ def _fresh(output: Node, item: "Node | Region", taken: set[str]) -> str:
     """Name a new value after the layer or the operator that makes it."""
     if "out" not in taken:
         return "out"
-    source = item.path.rpartition(".")[2] if isinstance(item, Region) else re.sub(r"_\d+$", "", output.name)
+    source = (
+        item.path.rpartition(".")[2]
+        if isinstance(item, Region)
+        else re.sub(r"_\d+$", "", output.name)
+    )
     base = re.sub(r"\W", "_", source).strip("_")
     base = base if base.isidentifier() and not keyword.iskeyword(base) else "y"
     base = f"{base}_" if base in {"torch", "nn", "F", "float"} else base
@@ -331,7 +370,7 @@ def _fresh(output: Node, item: "Node | Region", taken: set[str]) -> str:
     return name
 
 
-def _returned(plan: Plan, region: Region, results: Any, names: dict[Node, str]) -> str:
+def _returned(region: Region, results: Any, names: dict[Node, str]) -> str:
     texts = [names[one] if isinstance(one, Node) else repr(one) for one in results]
     if region.path:
         return ", ".join(texts) or "None"

@@ -1,5 +1,7 @@
 """The whole file: classes, the network's layers with their widths, and the loader of its weights."""
 
+import keyword
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +14,16 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from mobilekit.core import files
+from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import ModelError
+from mobilekit.core.tensors import TensorSpec
+from mobilekit.export.program import Ends, hushed, normalization_of
 from mobilekit.export.source.classes import Plan, access, plan_of
 from mobilekit.export.source.layers import constructor
 from mobilekit.export.source.statements import TWIN, pair, part
 from mobilekit.export.source.tree import regions_of
 
+ENDS = "# names, shapes and types\n"
 MODEL, WEIGHTS = "model.py", "weights.safetensors"
 """Files that `write` makes."""
 
@@ -33,8 +39,9 @@ import json
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import nn
+{functional}from torch import nn
+
+# names, shapes and types
 
 
 class Block(nn.Module):
@@ -99,7 +106,13 @@ def load(path=None):
 '''
 
 
-def write(network: nn.Module, inputs: Sequence[Tensor], folder: Path) -> None:
+def write(
+    network: nn.Module,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    folder: Path,
+    normalization: Normalization | None = None,
+) -> None:
     """Write a network as Python source with its weights: `model.py` and `weights.safetensors`.
 
     The source imports nothing but torch, has the network's layers by their names and with their widths,
@@ -107,14 +120,26 @@ def write(network: nn.Module, inputs: Sequence[Tensor], folder: Path) -> None:
 
     Args:
         network: any module that `torch.export` takes; it is left as found.
-        inputs: examples of its positional inputs. Batch and image size stay free where the network's code
-            leaves them free.
+        inputs: of the network. Batch and image size stay free where its code leaves them free.
+        outputs: of the network, in their order.
         folder: of the files, which exists.
+        normalization: that the source gets as a first layer; its outputs are flat then.
 
     Raises:
         ModelError: the network cannot be exported.
     """
-    text, tensors = generate(network, inputs)
+    whole = network
+    if normalization is not None:
+        whole = Ends(network, normalization_of(normalization, inputs))
+    examples = [torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype)) for spec in inputs]
+    text, tensors = generate(whole, examples)
+    ends = "".join(
+        f"{name} = {[(spec.name, list(spec.shape), spec.dtype) for spec in specs]}\n".replace(
+            "'", '"'
+        )
+        for name, specs in (("INPUTS", inputs), ("OUTPUTS", outputs))
+    )
+    text = text.replace(ENDS, ends)
     files.write_bytes(folder / WEIGHTS, save(tensors))
     files.write_text(folder / MODEL, text)
 
@@ -171,7 +196,9 @@ def _resized(inputs: Sequence[Tensor], grow: int) -> list[Tensor]:
             shape[0] *= 5
         if len(shape) == 4:
             shape[2:] = [shape[2] + grow, shape[3] + 2 * grow]
-    return [torch.zeros(s, dtype=t.dtype, device=t.device) for s, t in zip(shapes, inputs, strict=True)]
+    return [
+        torch.zeros(s, dtype=t.dtype, device=t.device) for s, t in zip(shapes, inputs, strict=True)
+    ]
 
 
 def _paired(exported: ExportedProgram, twin: ExportedProgram) -> bool:
@@ -183,7 +210,7 @@ def _paired(exported: ExportedProgram, twin: ExportedProgram) -> bool:
     if same:
         for one, two in zip(nodes, others, strict=True):
             one.meta[TWIN] = two
-    follows = same and all([pair(one, two, inputs) for one, two in zip(nodes, others, strict=True)])
+    follows = same and all(pair(one, two, inputs) for one, two in zip(nodes, others, strict=True))
     if not follows:
         for node in nodes:
             part(node)
@@ -191,7 +218,7 @@ def _paired(exported: ExportedProgram, twin: ExportedProgram) -> bool:
 
 
 def _export(network: nn.Module, inputs: Sequence[Tensor]) -> ExportedProgram:
-    with torch.no_grad():
+    with torch.no_grad(), hushed():
         return torch.export.export(network, tuple(inputs), strict=False)
 
 
@@ -214,7 +241,8 @@ class _Document:
             for name, tensor in (*network.named_parameters(), *network.named_buffers())
         }
         return found | {
-            name: tensor.detach().cpu().contiguous() for name, tensor in self._plan.constants.items()
+            name: tensor.detach().cpu().contiguous()
+            for name, tensor in self._plan.constants.items()
         }
 
     def text(self, inputs: Sequence[Tensor], freedom: str) -> str:
@@ -225,22 +253,25 @@ class _Document:
             for name, t in zip(names, inputs, strict=True)
         )
         parameters = sum(p.numel() for p in self._plan.network.parameters())
+        classes = [_class_text(name, body) for (_, body), name in self._names.items()]
+        used = any(re.search(r"\bF\.", text) for text in classes)
         head = _HEAD.format(
-            name=self._names_of_root(), count=parameters, inputs=", ".join(names), shapes=shapes, freedom=freedom
+            functional="import torch.nn.functional as F  # noqa: N812\n" if used else "",
+            name=_title(self._plan.network),
+            count=parameters,
+            inputs=", ".join(names),
+            shapes=shapes,
+            freedom=freedom,
         )
-        classes = [
-            _class_text(name, body) for (_, body), name in self._names.items()
-        ]
         ties = "".join(
             f"    {access(self._plan, '', name).replace('self', 'network', 1)} = "
             f"{access(self._plan, '', first).replace('self', 'network', 1)}\n"
             for name, first in (*self._aliases, *self._ties())
         )
-        tail = _TAIL.format(constructor=textwrap.indent(self._constructor, "    ").lstrip(), ties=ties)
+        tail = _TAIL.format(
+            constructor=textwrap.indent(self._constructor, "    ").lstrip(), ties=ties
+        )
         return head + "".join(classes) + tail
-
-    def _names_of_root(self) -> str:
-        return self._class(type(self._plan.network).__name__, self._body(""))
 
     def _body(self, path: str) -> str:
         bodies = []
@@ -257,7 +288,7 @@ class _Document:
         texts = line.removeprefix("return \0RESULT\0").split("\0")
         spec = self._exported.call_spec.out_spec
         try:
-            shaped = pytree.tree_unflatten([_Text(text) for text in texts], spec)  # type: ignore[arg-type]
+            shaped = pytree.tree_unflatten([_Text(text) for text in texts], spec)
             return f"return {_structure(shaped)}"
         except (ValueError, TypeError):
             return f"return ({', '.join(texts)},)"
@@ -292,8 +323,14 @@ class _Document:
             return _call(kind, inner, bracket=kind == "nn.ModuleList")
         if not children and path not in plan.methods and not _own(module):
             return "nn.Identity()"
-        name = self._class(type(module).__name__, self._body(path)) if path in plan.methods else "Block"
-        return _call(name, [*self._tensors_of(path, module), *(_keyword(k, t) for k, t in children)])
+        name = (
+            self._class(type(module).__name__, self._body(path))
+            if path in plan.methods
+            else "Block"
+        )
+        return _call(
+            name, [*self._tensors_of(path, module), *(_keyword(k, t) for k, t in children)]
+        )
 
     def _children(self, path: str, module: nn.Module, depth: int) -> Any:
         for name, child in module._modules.items():  # noqa: SLF001  a module twice is there twice
@@ -308,14 +345,16 @@ class _Document:
             yield name, self._module(inside, child, depth + 1)
 
     def _tensors_of(self, path: str, module: nn.Module) -> list[str]:
-        lasting = {n for n in module._buffers if n not in module._non_persistent_buffers_set}  # noqa: SLF001
+        parameters = _shapes(module._parameters)  # noqa: SLF001  those of the module itself
+        buffers = _shapes(module._buffers)  # noqa: SLF001
+        passing = module._non_persistent_buffers_set  # noqa: SLF001
         groups = {
-            "parameters": {n: list(t.shape) for n, t in module._parameters.items() if t is not None},  # noqa: SLF001
-            "buffers": {n: list(t.shape) for n, t in module._buffers.items() if t is not None and n in lasting},  # noqa: SLF001
-            "constants": {n: list(t.shape) for n, t in module._buffers.items() if t is not None and n not in lasting},  # noqa: SLF001
+            "parameters": parameters,
+            "buffers": {n: shape for n, shape in buffers.items() if n not in passing},
+            "constants": {n: shape for n, shape in buffers.items() if n in passing},
         }
         if not path:
-            groups["constants"] |= {n: list(t.shape) for n, t in self._plan.constants.items()}
+            groups["constants"] |= _shapes(self._plan.constants)
         return [f"{key}={value}".replace("'", '"') for key, value in groups.items() if value]
 
     def _ties(self) -> list[tuple[str, str]]:
@@ -332,13 +371,21 @@ class _Document:
         return found
 
 
+def _shapes(tensors: Mapping[str, Tensor | None]) -> dict[str, list[int]]:
+    return {name: list(tensor.shape) for name, tensor in tensors.items() if tensor is not None}
+
+
+def _title(network: nn.Module) -> str:
+    """Name the network's class, not that of what is around it."""
+    inner = network.net if isinstance(network, Ends) else network
+    return type(inner).__name__
+
+
 def _own(module: nn.Module) -> bool:
     return any(t is not None for t in (*module._parameters.values(), *module._buffers.values()))  # noqa: SLF001
 
 
 def _keyword(name: str, text: str) -> str:
-    import keyword
-
     if name.isidentifier() and not keyword.iskeyword(name):
         return f"{name}={text}"
     return f'**{{"{name}": {text}}}'

@@ -22,7 +22,11 @@ def constructor(layer: nn.Module) -> str | None:
     """
     kind = type(layer)
     plain = kind.__module__.startswith("torch.nn.modules.") and not any(layer.children())
-    if not plain or getattr(nn, kind.__name__, None) is not kind or hasattr(layer, "parametrizations"):
+    if (
+        not plain
+        or getattr(nn, kind.__name__, None) is not kind
+        or hasattr(layer, "parametrizations")
+    ):
         return None
     for short in (True, False):
         arguments = _arguments(layer, short=short)
@@ -35,23 +39,17 @@ def constructor(layer: nn.Module) -> str | None:
 
 
 def _arguments(layer: nn.Module, *, short: bool) -> list[str] | None:
+    """Write the arguments that are not the defaults; None if one is not to be had."""
     texts: list[str] = []
     named = False
     for name, parameter in inspect.signature(type(layer)).parameters.items():
-        if name in _NOT_WRITTEN or parameter.kind is parameter.VAR_KEYWORD:
+        if name in _NOT_WRITTEN or parameter.kind in {
+            parameter.VAR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        }:
             continue
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            continue
-        if name == "bias":
-            value: Any = getattr(layer, "bias", None) is not None
-        elif name in {"init", "num_parameters"} and isinstance(layer, nn.PReLU):
-            value = layer.num_parameters if name == "num_parameters" else parameter.default
-        elif hasattr(layer, name):
-            value = getattr(layer, name)
-        else:
-            return None
-        if short:
-            value = _short(value, parameter.default)
+        value = _value(layer, name, parameter.default)
+        value = _short(value, parameter.default) if short else value
         if value == parameter.default and type(value) is type(parameter.default):
             named = True
             continue
@@ -60,6 +58,15 @@ def _arguments(layer: nn.Module, *, short: bool) -> list[str] | None:
             return None
         texts.append(text if name in POSITIONAL and not named else f"{name}={text}")
     return texts
+
+
+def _value(layer: nn.Module, name: str, default: Any) -> Any:
+    """Return what a layer was built with; something that cannot be written where it does not say."""
+    if name == "bias":
+        return getattr(layer, "bias", None) is not None
+    if name == "init" and isinstance(layer, nn.PReLU):
+        return default
+    return getattr(layer, name, layer)
 
 
 def _short(value: Any, default: Any) -> Any:
@@ -86,5 +93,7 @@ def _makes(text: str, layer: nn.Module) -> bool:
     except (TypeError, ValueError, RuntimeError):
         return False
     ours = {name: (t.shape, t.dtype) for name, t in layer.state_dict().items()}
-    theirs = {name: (t.shape, ours.get(name, (0, t.dtype))[1]) for name, t in made.state_dict().items()}
+    theirs = {
+        name: (t.shape, ours.get(name, (0, t.dtype))[1]) for name, t in made.state_dict().items()
+    }
     return ours == theirs and made.extra_repr() == layer.extra_repr()

@@ -20,7 +20,13 @@ Names = Mapping[Node, str]
 
 TWIN, INPUTS = "mobilekit.twin", "mobilekit.inputs"
 """Where a node keeps the same call for inputs of another size, and the network's inputs."""
-SKIPPED = {"sym_constrain_range_for_size", "sym_constrain_range", "_assert_scalar", "_assert_async", "_assert_tensor_metadata"}
+SKIPPED = {
+    "sym_constrain_range_for_size",
+    "sym_constrain_range",
+    "_assert_scalar",
+    "_assert_async",
+    "_assert_tensor_metadata",
+}
 """Operators that only check."""
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@"}
 _FUNCTIONAL = {
@@ -57,7 +63,9 @@ def expression(node: Node, names: Names) -> str:
 
 def _name(node: Node) -> str:
     target: Any = node.target
-    return str(target.overloadpacket).rpartition(".")[2] if hasattr(target, "overloadpacket") else ""
+    return (
+        str(target.overloadpacket).rpartition(".")[2] if hasattr(target, "overloadpacket") else ""
+    )
 
 
 def _plain(node: Node, names: Names) -> str:
@@ -68,10 +76,16 @@ def _plain(node: Node, names: Names) -> str:
         left, right = (_text(value, names) for value in node.args)
         return f"{left} {_INFIX[name]} {right}"
     if target.namespace != "aten":
-        return f"torch.ops.{target.namespace}.{name}.{target._overloadname}({_arguments(node, names)})"  # noqa: SLF001
+        return (
+            f"torch.ops.{target.namespace}.{name}.{target._overloadname}({_arguments(node, names)})"  # noqa: SLF001
+        )
     if name in _FUNCTIONAL:
         return f"F.{name}({_arguments(node, names)})"
-    if isinstance(first, Node) and isinstance(first.meta.get("val"), Tensor) and hasattr(Tensor, name):
+    if (
+        isinstance(first, Node)
+        and isinstance(first.meta.get("val"), Tensor)
+        and hasattr(Tensor, name)
+    ):
         rest = _arguments(node, names, skip=1)
         return f"{_text(first, names)}.{name}({rest})"
     if hasattr(torch, name):
@@ -83,8 +97,6 @@ def _arguments(node: Node, names: Names, skip: int = 0) -> str:
     positional = [_text(value, names, node, (n,)) for n, value in enumerate(node.args)][skip:]
     named = [f"{key}={_text(value, names, node, (key,))}" for key, value in node.kwargs.items()]
     return ", ".join([*positional, *named])
-
-
 
 
 def _text(value: Any, names: Names, node: Node | None = None, place: Place = ()) -> str:
@@ -248,6 +260,10 @@ def _select(node: Node, names: Names) -> str:
     return _index(node, names, _text(node.args[2], names))
 
 
+def _cloned(node: Node, names: Names) -> str:
+    return f"{_text(node.args[0], names)}.clone()"
+
+
 def _joined(function: str) -> Callable[[Node, Names], str]:
     def write(node: Node, names: Names) -> str:
         return f"torch.{function}({_arguments(node, names)})"
@@ -275,16 +291,20 @@ def _constant_padded(node: Node, names: Names) -> str:
 
 
 def _interpolated(mode: str) -> Callable[[Node, Names], str | None]:
-    """Write an interpolation to a size; one by a scale stays as it is."""
+    """Write an interpolation to a size or by a scale."""
 
     def write(node: Node, names: Names) -> str | None:
         size, *rest = node.args[1:]
-        corners = rest[0] if mode != "nearest" else None
-        if size is None or (rest and rest[-1] is not None and rest[-1] is not corners):
-            return None
+        given = [*rest, None, None]
+        corners, scales = (None, given[0]) if mode == "nearest" else given[:2]
         aligned = f", align_corners={corners}" if mode != "nearest" else ""
-        sizes = _text(size, names, node, (1,))
-        return f'F.interpolate({_text(node.args[0], names)}, size={sizes}, mode="{mode}"{aligned})'
+        source = _text(node.args[0], names)
+        if size is not None and scales is None:
+            sizes = _text(size, names, node, (1,))
+            return f'F.interpolate({source}, size={sizes}, mode="{mode}"{aligned})'
+        if size is None and scales is not None:
+            return f'F.interpolate({source}, scale_factor={scales}, mode="{mode}"{aligned})'
+        return None
 
     return write
 
@@ -294,6 +314,7 @@ _WRITERS: dict[str, Callable[[Node, Names], str | None]] = {
     "upsample_bicubic2d": _interpolated("bicubic"),
     "upsample_nearest2d": _interpolated("nearest"),
     "slice": _slice,
+    "lift_fresh_copy": _cloned,
     "index": _indexed,
     "select": _select,
     "pad": _padded,
