@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from mobilekit.compress.structuring.format import Structure
 from mobilekit.core.artifact import Manifest
 from mobilekit.profile.tables import LatencyTable
 
@@ -15,6 +16,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KINDS: dict[str, tuple[type, str]] = {
     "manifest.schema.json": (Manifest, "Manifest of a mobilekit artifact"),
     "latency-table.schema.json": (LatencyTable, "Latencies of operators and models on devices"),
+    "structure.schema.json": (Structure, "How a smaller network differs from its original"),
 }
 
 

@@ -17,6 +17,7 @@ from mobilekit.compress.graph.atoms import Axis
 from mobilekit.compress.graph.channels import ChannelGraph
 from mobilekit.compress.graph.coverage import coverage
 from mobilekit.compress.graph.exact import Removal
+from mobilekit.compress.graph.liveness import has_mute_norms, silenced
 from mobilekit.compress.graph.prediction import Cost
 from mobilekit.compress.graph.rewriting import editable, repair
 from mobilekit.compress.graph.stored import stored
@@ -171,6 +172,8 @@ class _Task:
         Raises:
             NoEffectError: nothing can go.
         """
+        if self.options.exact or has_mute_norms(subject):
+            subject = silenced(graph, subject)
         trial = Trial(graph, subject, noise(self.inputs), self.options)
         outcome = trial.outcome(self.search(trial))
         made = trial.moved(outcome)

@@ -1,5 +1,6 @@
 """Compression steps on a network that has been built, and a pruning on its own."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mobilekit.compress.base import Context
+    from mobilekit.compress.pruning import Pruned
     from mobilekit.nets.sources import Source
 
 Progress = Callable[[str], None]
@@ -120,9 +122,10 @@ def prune(request: ExportRequest, options: dict[str, Any], progress: Progress) -
     )
     result = Pruning(str(folder), report, pruned.coverage, step.unmet(pruned))
     progress("saving")
-    source = changed(source, pruned.network, report)
+    original, source = source.module, changed(source, pruned.network, report)
     with files.replacing(folder) as fresh:
         _save(fresh, source, folder.name, report)
+        _save_structure(fresh, original, pruned)
         text = msgspec.json.format(msgspec.json.encode(result), indent=2)
         files.write_text(fresh / COVERAGE, text.decode() + "\n")
     return result
@@ -173,3 +176,16 @@ def _save_source(folder: Path, source: "Source", outputs: tuple[TensorSpec, ...]
         sources.write(source.module, source.inputs, outputs, place, source.normalization)
     except ModelError:  # the program that has just been traced stands for it
         place.rmdir()
+
+
+def _save_structure(folder: Path, original: "nn.Module", pruned: "Pruned") -> None:
+    """Write how the smaller network differs from its class, with its weights; a program has no class."""
+    from torch import fx
+
+    from mobilekit.compress.structure import describe
+    from mobilekit.compress.structuring import folder as structures
+
+    if isinstance(original, fx.GraphModule):
+        return
+    with contextlib.suppress(ModelError):  # the program and the source stand for it
+        structures.save(folder, pruned.network, describe(original, pruned.network, pruned.kept))

@@ -72,6 +72,8 @@ def test_the_result_is_on_stdout_and_progress_on_stderr(capfd, tmp_path: Path) -
         "model.source",
         "network.json",
         "program.pt2",
+        "structure.json",
+        "weights.safetensors",
     ]
 
 

@@ -1,0 +1,1 @@
+"""How a smaller network differs from the one it came of."""
