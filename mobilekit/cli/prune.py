@@ -55,6 +55,10 @@ def prune(
     allow_head: Annotated[
         bool, typer.Option("--allow-head", help="Let the network's outputs lose channels too.")
     ] = False,
+    heads: Annotated[
+        bool,
+        typer.Option("--heads", help="Let whole attention heads go, and not parts of each."),
+    ] = False,
     prune_inputs: Annotated[
         bool,
         typer.Option(
@@ -90,6 +94,7 @@ def prune(
         "round_to": round_to,
         "epsilon": epsilon,
         "allow_head": allow_head,
+        "heads": heads,
         "prune_inputs": prune_inputs,
     }
     if latency_table is not None:

@@ -161,9 +161,12 @@ class _Task:
 
     def graph(self, subject: nn.Module) -> ChannelGraph:
         """Follow the channels of a network."""
-        free = self.options.free_inputs
         return ChannelGraph(
-            subject, self.inputs, allow_head=self.options.allow_head, free_inputs=free
+            subject,
+            self.inputs,
+            allow_head=self.options.allow_head,
+            free_inputs=self.options.free_inputs,
+            heads=self.options.heads,
         )
 
     def attempt(self, graph: ChannelGraph, subject: nn.Module) -> _Attempt:

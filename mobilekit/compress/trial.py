@@ -36,6 +36,8 @@ class Options:
     check: bool = True
     """Run the smaller network on fake tensors, call by call, and give in to numbers that stand in its code;
     without it, such a network comes out broken."""
+    heads: bool = False
+    """Let whole heads of multi-head attention go, and not parts of each."""
     free_inputs: bool = False
     """Let the channels of the inputs go too: what is fed must be chosen alike."""
     measured: Measured | None = None
@@ -166,5 +168,13 @@ class Trial:
         return stays
 
     def _width(self, group: Group, kept: int) -> int:
-        """Return how many channels stay; an input's are not rounded."""
-        return self._rounding.width(self.graph, group, kept) if group.writers else kept
+        """Return how many channels stay; an input's, and heads, are not rounded."""
+        if not group.writers or (self._options.heads and self._several(group)):
+            return kept
+        return self._rounding.width(self.graph, group, kept)
+
+    def _several(self, group: Group) -> bool:
+        """Whether a channel stands for several filters of a layer, as a head does."""
+        axis = group.writers[0]
+        members = torch.isin(self.graph.channels_of(axis), group.channels)
+        return int(members.sum()) > len(group.channels)

@@ -12,7 +12,7 @@ from mobilekit.compress.graph.atoms import Axis, Channels
 from mobilekit.compress.graph.labels import Component, pattern
 from mobilekit.compress.graph.record import Call, Record, Value, record
 from mobilekit.compress.graph.rules import follow
-from mobilekit.compress.graph.tracing import Reading, Tracing
+from mobilekit.compress.graph.tracing import MET, Meeting, Reading, Tracing
 from mobilekit.core.errors import ModelError
 
 OUTPUT = "an output of the network"
@@ -44,6 +44,7 @@ class ChannelGraph:
         inputs: examples of its positional inputs; only shapes and types matter.
         allow_head: let the channels of the network's outputs go too.
         free_inputs: let the channels of the inputs (their second dimension) go too.
+        heads: let whole heads of multi-head attention go, and not parts of each.
 
     Raises:
         ModelError: the network cannot be traced.
@@ -56,9 +57,10 @@ class ChannelGraph:
         *,
         allow_head: bool = False,
         free_inputs: bool = False,
+        heads: bool = False,
     ) -> None:
         self.record: Record = record(network, inputs)
-        self._tracing = Tracing(self.record)
+        self._tracing = Tracing(self.record, heads=heads)
         self._yielded: Counter[int] = Counter()
         self.inputs: dict[int, Axis] = self._free(inputs) if free_inputs else {}
         follow(self._tracing)
@@ -223,6 +225,21 @@ class ChannelGraph:
     def inexact_channels(self) -> Tensor:
         """Numbers of the channels whose removal changes others, shape `[n]`."""
         found = [self.channels.of(atoms.reshape(-1)) for atoms, _ in self._tracing.inexact]
+        return torch.cat(found) if found else torch.zeros(0, dtype=torch.long)
+
+    @property
+    def meetings(self) -> list[Meeting]:
+        """Products of activations that sum over channels."""
+        return self._tracing.meetings
+
+    @property
+    def otherwise_inexact(self) -> Tensor:
+        """Numbers of the channels that are inexact for another reason than a meeting, shape `[n]`."""
+        found = [
+            self.channels.of(atoms.reshape(-1))
+            for atoms, why in self._tracing.inexact
+            if not why.startswith(MET)
+        ]
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.long)
 
     @cached_property

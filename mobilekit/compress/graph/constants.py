@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mobilekit.compress.graph.channels import ChannelGraph
-from mobilekit.compress.graph.record import observe
+from mobilekit.compress.graph.record import Value, observe
 from mobilekit.core.errors import ModelError
 
 SPREAD = 8.0
@@ -56,34 +56,42 @@ def _largest(weight: Tensor, dimension: int) -> Tensor:
     return torch.maximum(rows.amax(1), -rows.amin(1)).double().cpu()
 
 
+Place = tuple[int, Value, int]
+"""Where one looks: number of a call, a tensor that it takes, and a dimension of that tensor."""
+
+
 def constants(
-    graph: ChannelGraph, network: nn.Module, samples: Sequence[Sequence[Tensor]]
+    graph: ChannelGraph,
+    network: nn.Module,
+    samples: Sequence[Sequence[Tensor]],
+    places: Sequence[Place],
 ) -> list[Tensor]:
-    """Return what each reading of the graph gets from each channel.
+    """Return what arrives from each channel at some places of a run.
 
     Args:
         graph: of the network.
         network: runs once per sample.
+        places: at which to look.
         samples: inputs, at least two different ones for a constant to show.
 
     Returns:
-        Per reading, shape `[size]` (of the read dimension), float64: the constant, or NaN where the
+        Per place, shape `[size]` (of the dimension), float64: the constant, or NaN where the
         channel varies.
 
     Raises:
         ModelError: the network takes another path through its code on these inputs.
     """
     wanted: dict[tuple[int, int], list[int]] = {}
-    for index, reading in enumerate(graph.readings):
-        place = graph.record.calls[reading.call].inputs.index(reading.value)
-        wanted.setdefault((reading.call, place), []).append(index)
-    low: list[Tensor | None] = [None] * len(graph.readings)
-    high: list[Tensor | None] = [None] * len(graph.readings)
+    for index, (call, value, _) in enumerate(places):
+        position = graph.record.calls[call].inputs.index(value)
+        wanted.setdefault((call, position), []).append(index)
+    low: list[Tensor | None] = [None] * len(places)
+    high: list[Tensor | None] = [None] * len(places)
     types: dict[int, torch.dtype] = {}
 
     def watch(call: int, place: int, tensor: Tensor) -> None:
         for index in wanted.get((call, place), ()):
-            values = tensor.movedim(graph.readings[index].dimension, 0)
+            values = tensor.movedim(places[index][2], 0)
             values = values.reshape(len(values), -1)
             least, most = values.amin(1).double().cpu(), values.amax(1).double().cpu()
             first, second = low[index], high[index]
@@ -97,7 +105,7 @@ def constants(
             raise ModelError(
                 "the network takes another path through its code when it runs than when it is traced"
             )
-    return [_constant(low[i], high[i], types.get(i)) for i in range(len(graph.readings))]
+    return [_constant(low[i], high[i], types.get(i)) for i in range(len(places))]
 
 
 def _constant(low: Tensor | None, high: Tensor | None, dtype: torch.dtype | None) -> Tensor:

@@ -61,8 +61,11 @@ class Constants:
         samples: Sequence[Sequence[Tensor]],
     ) -> None:
         self._graph, self._network = graph, network
-        self._readers = _readers(graph, zeroed(graph, network, dead), samples)
-        self._unfit = _unfit(graph)
+        places = [(one.call, one.value, one.dimension) for one in graph.readings]
+        places += [(met.call, *side) for met in graph.meetings for side in met.sides]
+        measured = constants(graph, zeroed(graph, network, dead), samples, places)
+        self._readers = _readers(graph, network, measured[: len(graph.readings)])
+        self._unfit = _unfit(graph, measured[len(graph.readings) :])
 
     def select(self, wanted: Tensor) -> Selection:
         """Choose what of the wanted dead channels, shape `[channels]`, can go exactly."""
@@ -139,18 +142,27 @@ class _Reader:
     """The module whose bias can take constants; None where a carrier must."""
 
 
-def _unfit(graph: ChannelGraph) -> Tensor:
+def _unfit(graph: ChannelGraph, meetings: Sequence[Tensor]) -> Tensor:
+    """Return channels whose removal would change others, shape `[channels]`.
+
+    A pair of queries and keys adds nothing to a product if one side of it is zero.
+
+    Args:
+        graph: of the network.
+        meetings: what arrives at both sides of each of the graph's meetings, one after the other.
+    """
     unfit = graph.channels.pinned.clone()
-    unfit[graph.inexact_channels] = True
+    unfit[graph.otherwise_inexact] = True
+    for number, met in enumerate(graph.meetings):
+        left, right = meetings[2 * number : 2 * number + 2]
+        nothing = (left == 0) | (right == 0)
+        unfit[graph.channels.of(met.atoms.reshape(-1))[~nothing]] = True
     return unfit
 
 
-def _readers(
-    graph: ChannelGraph, network: nn.Module, samples: Sequence[Sequence[Tensor]]
-) -> list[_Reader]:
+def _readers(graph: ChannelGraph, network: nn.Module, measured: Sequence[Tensor]) -> list[_Reader]:
     modules = dict(network.named_modules())
     found = []
-    measured = constants(graph, network, samples)
     for reading, arriving in zip(graph.readings, measured, strict=True):
         call = graph.record.calls[reading.call]
         convolution = call.name == "convolution"

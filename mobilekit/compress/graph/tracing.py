@@ -10,6 +10,9 @@ from mobilekit.compress.graph.atoms import Atoms, Axis
 from mobilekit.compress.graph.labels import Component, Labels, along, compact, pattern
 from mobilekit.compress.graph.record import Call, Record, Value
 
+MET = "summed over in a product of activations"
+"""Why a channel of a meeting is inexact."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -28,6 +31,18 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Meeting:
+    """Two activations whose product is summed over channels: a channel that is 0 on one side adds nothing."""
+
+    call: int
+    """Number of the call in the record."""
+    sides: tuple[tuple[Value, int], tuple[Value, int]]
+    """The two tensors, each with the dimension that is summed over."""
+    atoms: Tensor
+    """Along that dimension, shape `[n]`."""
+
+
+@dataclass(frozen=True)
 class Split:
     """A joint component: what survives of it must be a box, for a tensor has no ragged edges."""
 
@@ -38,8 +53,10 @@ class Split:
 class Tracing:
     """Labels of every value so far, the ties between channels, and who reads and writes them."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, *, heads: bool = False) -> None:
         self.record = record
+        self.heads = heads
+        """Whether attention loses whole heads, and not parts of each."""
         self.atoms = Atoms()
         self.written: dict[Axis, int] = {}
         """Weight dimensions that make channels, with the number of the call that does."""
@@ -47,6 +64,8 @@ class Tracing:
         self.splits: list[Split] = []
         self.inexact: list[tuple[Tensor, str]] = []
         """Channels whose removal changes other channels, and why."""
+        self.meetings: list[Meeting] = []
+        """Products of activations that sum over channels; those are inexact too, unless they are zero."""
         self.unsupported: dict[int, str] = {}
         """Calls without a rule."""
         self.number = 0

@@ -78,6 +78,8 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which of the table's devices; needed where it has several."""
     epsilon: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     allow_head: bool = False
+    heads: bool = False
+    """Let whole heads of multi-head attention go, and not parts of each."""
     prune_inputs: bool = False
     """Let channels of the inputs go too, or single values where the network flattens its input first."""
 
@@ -110,6 +112,7 @@ class Prune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 round_to=self.round_to,
                 allow_head=self.allow_head,
                 free_inputs=self.prune_inputs,
+                heads=self.heads,
                 measured=self._measured(),
                 importance=None if self.channels else wishes.importance,
                 exact=self.only_dead,

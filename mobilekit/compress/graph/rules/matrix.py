@@ -2,9 +2,9 @@
 
 import torch
 
-from mobilekit.compress.graph.labels import Component, Labels, pattern
+from mobilekit.compress.graph.labels import Component, Labels, along, pattern
 from mobilekit.compress.graph.record import Value
-from mobilekit.compress.graph.tracing import Reading, Tracing
+from mobilekit.compress.graph.tracing import MET, Meeting, Reading, Tracing
 
 
 def mm(t: Tracing) -> None:
@@ -28,6 +28,9 @@ def attention(t: Tracing) -> None:
     The scale is taken from the width of the queries unless it is given, so that width is fixed.
     """
     query, key, value = (t.call.argument(name) for name in ("query", "key", "value"))
+    if t.heads:
+        _attend_by_heads(t, query, key, value)
+        return
     why = f"the width of queries and keys sets the attention's scale ({t.where()})"
     for one in (query, key):
         t.pin(t.labels(one).components, why)
@@ -45,6 +48,52 @@ def attention(t: Tracing) -> None:
         t.give(other)
 
 
+def _attend_by_heads(t: Tracing, query: Value, key: Value, value: Value) -> None:
+    """Let whole heads live or die: queries, keys and values of one together."""
+    vectors: list[Component] = []
+    for one in (query, key, value):
+        labels = t.labels(one)
+        rank = len(labels.shape)
+        for part in labels.components:
+            if rank > 3 and rank - 3 in pattern(part):
+                vectors.append(t.collapsed(part, (rank - 3,)))
+            else:
+                t.pin([part], f"not apart by heads ({t.where()})")
+    for other in vectors[1:]:
+        t.atoms.tie(vectors[0], other)
+    outputs = t.call.outputs
+    t.give(outputs[0], vectors[:1])
+    for statistics in outputs[1:]:  # one per head and place
+        shape = t.record.shape(statistics)
+        fits = vectors and len(shape) == vectors[0].ndim - 1 and shape[-2] == vectors[0].numel()
+        t.give(
+            statistics, [along(vectors[0].reshape(-1), len(shape) - 2, len(shape))] if fits else []
+        )
+
+
+def _by_heads(t: Tracing, a: Labels, b: Labels) -> tuple[Labels, Labels, list[Component]]:
+    """Take what varies over a batch of products, the heads, out of the operands' labels.
+
+    Returns:
+        The operands without it, and the heads as a component of the product.
+    """
+    vectors: list[Component] = []
+    left: list[Labels] = []
+    whole = True
+    for labels in (a, b):
+        batched = [part for part in labels.components if 0 in pattern(part)]
+        vectors += [t.collapsed(part, (0,)) for part in batched]
+        rest = tuple(part for part in labels.components if 0 not in pattern(part))
+        left.append(Labels(labels.shape, rest))
+        whole &= bool(batched)
+    if not whole:
+        t.pin(vectors, f"its other side has a batch of fixed size ({t.where()})")
+        return left[0], left[1], []
+    for other in vectors[1:]:
+        t.atoms.tie(vectors[0], other)
+    return left[0], left[1], vectors[:1]
+
+
 def _product(t: Tracing, first: Value, second: Value, bias: Value | None) -> list[Component]:
     """Tie what is summed over; return the components of the product.
 
@@ -56,6 +105,9 @@ def _product(t: Tracing, first: Value, second: Value, bias: Value | None) -> lis
     """
     a, b = t.labels(first), t.labels(second)
     rank = len(a.shape)
+    heads: list[Component] = []
+    if t.heads and rank == 3 and a.shape[0] > 1:
+        a, b, heads = _by_heads(t, a, b)
     left, right = _summed(t, a, rank - 1, rank - 2), _summed(t, b, rank - 2, rank - 1)
     if left is not None and right is not None:
         t.atoms.tie(left, right)
@@ -74,7 +126,7 @@ def _product(t: Tracing, first: Value, second: Value, bias: Value | None) -> lis
             result.append(flat)
         else:
             t.pin([part], f"a batch of matrix products ({t.where()})")
-    return result
+    return [*heads, *result]
 
 
 def _summed(t: Tracing, labels: Labels, dimension: int, other: int) -> torch.Tensor | None:
@@ -99,7 +151,9 @@ def _read(
             t.readings.append(Reading(t.number, value, dimension, axis, name))
             return
     if left[2] is not None and not t.is_weight(left[0]) and not t.is_weight(right[0]):
-        t.inexact.append((left[2], f"summed over in a product of activations ({t.where()})"))
+        t.inexact.append((left[2], f"{MET} ({t.where()})"))
+        sides = ((left[0], left[1]), (right[0], right[1]))
+        t.meetings.append(Meeting(t.number, sides, left[2]))
 
 
 def _written(t: Tracing, weight: Value, dimension: int) -> None:
