@@ -130,7 +130,7 @@ def parse_input(text: str, position: int = 0) -> TensorSpec:
         UsageError: the text is of another form, or the type is unknown.
 
     >>> parse_input("image=1x3x224x224")
-    TensorSpec(name='image', shape=(1, 3, 224, 224), dtype='float32', layout='NCHW')
+    TensorSpec(name='image', shape=(1, 3, 224, 224), dtype='float32', layout='NCHW', kept=None)
     """
     match = _INPUT.match(text)
     if match is None:

@@ -171,7 +171,11 @@ def planted(result: dict[str, bytes], folder: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_a_former_result_is_replaced(command, former: Path, result: dict[str, bytes]) -> None:

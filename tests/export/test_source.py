@@ -286,3 +286,29 @@ def test_inputs_it_cannot_take_are_an_error_and_not_the_end(tmp_path: Path) -> N
     with pytest.raises(DataError):
         runner.run({"in0": np.zeros((1, 2, 64, 64), np.float32)})
     assert runner.run({"in0": inputs[0].numpy()})["out0"].shape == (1, 1, 64, 64)
+
+
+def test_a_size_that_comes_from_inside_another_block(tmp_path: Path) -> None:
+    class Inner(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 4, 3, stride=2)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+            y = self.layer(x)
+            return nn.functional.adaptive_avg_pool2d(y, 1), (y.shape[2], y.shape[3])
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = Inner(), nn.Conv2d(4, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            pooled, size = self.inner(x)
+            return nn.functional.interpolate(self.head(pooled), size, mode="nearest")
+
+    network, inputs = Outer().eval(), [torch.zeros(1, 3, 32, 32)]
+    again = loaded(written(network, inputs, tmp_path / "model.source")).load()
+    for sample in (noise(inputs), noise(inputs, batch=2, grow=16)):
+        with torch.no_grad():
+            assert torch.equal(network(*sample), again(*sample))

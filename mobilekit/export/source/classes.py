@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from torch import nn
@@ -16,9 +17,6 @@ from torch.fx import Node
 from mobilekit.export.source.layers import constructor
 from mobilekit.export.source.statements import expression, is_silent, needs
 from mobilekit.export.source.tree import Region
-
-Class = tuple[str, str]
-"""Name of the class of the original module, and its methods."""
 
 
 @dataclass
@@ -59,12 +57,19 @@ class Plan:
         """Whether a call is needed."""
         return node in self.alive
 
-    @property
+    @cached_property
     def alive(self) -> set[Node]:
         """Calls that something needs, or that write in place."""
-        if not hasattr(self, "_alive"):
-            self._alive = _alive(self)
-        return self._alive
+        return _alive(self)
+
+    @cached_property
+    def users(self) -> dict[Node, list[Node]]:
+        """Calls that take a value, those that only read its size among them."""
+        found: dict[Node, list[Node]] = {}
+        for node in self.alive:
+            for value in needs(node):
+                found.setdefault(value, []).append(node)
+        return found
 
 
 def plan_of(exported: ExportedProgram, network: nn.Module, root: Region) -> Plan:
@@ -128,10 +133,7 @@ def _wire(plan: Plan) -> None:
             for value in needs(node):
                 if value not in inside and not _owned(plan, value, region.path):
                     inputs[value] = None
-            used = any(
-                user not in inside and plan.lives(user) and node in needs(user)
-                for user in node.users
-            )
+            used = any(user not in inside for user in plan.users.get(node, ()))
             if used or node in finals:
                 outputs[node] = None
         plan.wiring[region.key] = Wiring(list(inputs), list(outputs))

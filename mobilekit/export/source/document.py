@@ -231,7 +231,7 @@ class _Document:
         self._taken = {"Block"}
         self._first: dict[int, str] = {}
         self._aliases: list[tuple[str, str]] = []
-        self._constructor = self._module("", plan.network, 1)
+        self._constructor = self._module("", plan.network)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor that the network has, each once."""
@@ -303,7 +303,7 @@ class _Document:
             self._names[key] = chosen
         return self._names[key]
 
-    def _module(self, path: str, module: nn.Module, depth: int) -> str:
+    def _module(self, path: str, module: nn.Module) -> str:
         """Return the expression that builds a module with all that is in it."""
         self._first.setdefault(id(module), path)
         plan = self._plan
@@ -316,7 +316,7 @@ class _Document:
         listed = path in plan.chains or (
             path and path not in plan.methods and isinstance(module, (nn.Sequential, nn.ModuleList))
         )
-        children = list(self._children(path, module, depth))
+        children = list(self._children(path, module))
         if listed:
             kind = "nn.ModuleList" if isinstance(module, nn.ModuleList) else "nn.Sequential"
             inner = [text for _, text in children]
@@ -332,7 +332,7 @@ class _Document:
             name, [*self._tensors_of(path, module), *(_keyword(k, t) for k, t in children)]
         )
 
-    def _children(self, path: str, module: nn.Module, depth: int) -> Any:
+    def _children(self, path: str, module: nn.Module) -> Any:
         for name, child in module._modules.items():  # noqa: SLF001  a module twice is there twice
             if child is None:
                 continue
@@ -342,7 +342,7 @@ class _Document:
                 if isinstance(module, (nn.Sequential, nn.ModuleList)):
                     yield name, "nn.Identity()"
                 continue
-            yield name, self._module(inside, child, depth + 1)
+            yield name, self._module(inside, child)
 
     def _tensors_of(self, path: str, module: nn.Module) -> list[str]:
         parameters = _shapes(module._parameters)  # noqa: SLF001  those of the module itself

@@ -18,8 +18,8 @@ Place = tuple[int | str, ...]
 Names = Mapping[Node, str]
 """What each value is called at this place."""
 
-TWIN, INPUTS = "mobilekit.twin", "mobilekit.inputs"
-"""Where a node keeps the same call for inputs of another size, and the network's inputs."""
+TWIN, INPUTS, NEEDS = "mobilekit.twin", "mobilekit.inputs", "mobilekit.needs"
+"""Where a node keeps the same call for inputs of another size, the network's inputs, and what it takes."""
 SKIPPED = {
     "sym_constrain_range_for_size",
     "sym_constrain_range",
@@ -213,11 +213,15 @@ def _all_numbers(node: Node) -> Iterator[tuple[int, Place]]:
 
 def needs(node: Node) -> list[Node]:
     """Return the values that a call takes by name, tensors whose sizes it reads among them."""
+    if NEEDS in node.meta:
+        known: list[Node] = node.meta[NEEDS]
+        return known
     found = dict.fromkeys(node.all_input_nodes)
     for value, place in _all_numbers(node):
         source = _source(node, value, place)
         if source is not None:
             found[source[0]] = None
+    node.meta[NEEDS] = list(found)
     return list(found)
 
 
