@@ -166,6 +166,7 @@ def former(result: dict[str, bytes], tmp_path: Path) -> Path:
 def planted(result: dict[str, bytes], folder: Path) -> Path:
     folder.mkdir()
     for name, content in result.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
     return folder
 
