@@ -1,0 +1,1 @@
+"""Specialization: a network that knows some of its classes only, every head cut exactly to them."""
