@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
-from mobilekit.compress.registry import methods, step_of
+from mobilekit.compress.registry import step_of
 from mobilekit.core.config import read_toml
-from mobilekit.core.errors import RecipeError, suggestion
+from mobilekit.core.errors import RecipeError
 from mobilekit.core.targets import CoremlTarget, Target, TfliteTarget
+from mobilekit.data.catalog import DataConfig
 from mobilekit.nets.catalog import NetConfig
 
 RECIPE = "recipe.toml"
@@ -23,6 +24,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     targets: tuple[Target, ...] = (CoremlTarget(), TfliteTarget())
     steps: tuple[dict[str, Any], ...] = ()
+    data: DataConfig | None = None
+    """What is trained on and judged on."""
 
     @property
     def digest(self) -> str:
@@ -41,16 +44,12 @@ def read_recipe(path: Path) -> Recipe:
     if path.is_dir() and not file.is_file():
         raise RecipeError(f"{path}: this folder has no {RECIPE}")
     recipe = read_toml(file, Recipe)
-    known = [method.kind for method in methods() if method.place == "steps"]
     for index, step in enumerate(recipe.steps):
-        kind = step.get("kind")
-        if kind not in known:
-            have = ", ".join(known) or "none in this version"
-            hint = suggestion(str(kind), known)
-            raise RecipeError(
-                f"{file}: steps[{index}]: unknown step {kind!r}; known steps: {have}.{hint}"
-            )
         step_of(step, f"{file}: steps[{index}]")
+        if step["kind"] == "train" and recipe.data is None:
+            raise RecipeError(
+                f"{file}: steps[{index}]: train needs a data set; add data = {{ kind = ... }}"
+            )
     if not recipe.targets:
         raise RecipeError(f"{file}: targets: a recipe needs at least one target")
     return recipe

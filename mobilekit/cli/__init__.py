@@ -7,6 +7,7 @@ import traceback
 from mobilekit.cli import interrupts
 from mobilekit.core.errors import (
     TOO_LITTLE_MEMORY,
+    ElsewhereError,
     MachineError,
     MobilekitError,
     is_allocation_failure,
@@ -48,6 +49,8 @@ def execute(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ElsewhereError:
+        return ElsewhereError.exit_code
     except Exception as error:  # noqa: BLE001  the last door: one line for people, all with --debug
         if debug:
             traceback.print_exc()

@@ -12,6 +12,7 @@ from mobilekit.cli.nets import nets
 from mobilekit.cli.profile import profile
 from mobilekit.cli.prune import prune
 from mobilekit.cli.run import run
+from mobilekit.cli.specialize import specialize
 from mobilekit.cli.verify import verify
 
 INTERRUPTED = 130
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (export, prune, verify, profile, inspect, nets, methods, run):
+for function in (export, prune, specialize, verify, profile, inspect, nets, methods, run):
     app.command()(function)
 
 

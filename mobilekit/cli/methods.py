@@ -1,6 +1,6 @@
 """`mobilekit methods`: what mobilekit can do to a network, and what its parts cover."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -9,9 +9,10 @@ from mobilekit.cli import console, options
 
 def methods(
     topic: Annotated[
-        Literal["compression", "traps", "operators"],
+        str,
         typer.Argument(
-            help="compression: methods for recipes. traps: what the pre-flight guards against."
+            help="compression: methods for recipes. The name of one: its options and its source."
+            " traps: what the pre-flight guards against."
             " operators: what the Core ML reference executor runs, and what it lacks."
         ),
     ] = "compression",
@@ -19,10 +20,14 @@ def methods(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> int:
-    """List compression methods, guarded conversion traps, or the executor's operators."""
+    """List compression methods, the options of one, guarded conversion traps, or the executor's operators."""
     del quiet  # there is no progress to hide
     console.set_up_logging(debug=debug)
-    {"compression": _compression, "traps": _traps, "operators": _operators}[topic](json)
+    topics = {"compression": _compression, "traps": _traps, "operators": _operators}
+    if topic in topics:
+        topics[topic](json)
+    else:
+        _one(topic, json)
     return 0
 
 
@@ -37,6 +42,18 @@ def _compression(json: bool) -> None:
     else:
         rows = [{"kind": m.kind, "place": m.place, "what it does": m.summary} for m in found]
         console.print_table(rows, ("kind", "place", "what it does"))
+
+
+def _one(kind: str, json: bool) -> None:
+    from mobilekit.compress.registry import describe
+
+    found = describe(kind)
+    if json:
+        console.print_json(found)
+        return
+    console.print_line(found.text)
+    rows = [{"option": o.name, "default": o.default, "what it is": o.text} for o in found.options]
+    console.print_table(rows, ("option", "default", "what it is"), f'kind = "{kind}"')
 
 
 def _traps(json: bool) -> None:

@@ -16,11 +16,50 @@ def run(
     ] = None,
     images: options.Images = None,
     threads: options.Threads = 1,
+    accelerator: Annotated[
+        str,
+        typer.Option(
+            help="For training: cpu, gpu, mps, auto (Lightning's names).",
+            rich_help_panel="Training",
+        ),
+    ] = "cpu",
+    devices: Annotated[
+        str,
+        typer.Option(
+            help="For training: how many, their numbers (0,1), or auto.", rich_help_panel="Training"
+        ),
+    ] = "1",
+    num_nodes: Annotated[
+        int, typer.Option(min=1, help="For training: hosts.", rich_help_panel="Training")
+    ] = 1,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="For training: auto, ddp, ... (Lightning's names).", rich_help_panel="Training"
+        ),
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="For training: 32-true, bf16-mixed, 16-mixed, ...", rich_help_panel="Training"
+        ),
+    ] = "32-true",
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a training that was stopped, from its last checkpoint.",
+            rich_help_panel="Training",
+        ),
+    ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> int:
-    """Carry out a recipe: build the net, compress it by its steps, export it to its targets, verify, measure.
+    """Carry out a recipe: build the net, train and compress it by its steps, export it, verify, measure.
+
+    Checkpoints, logs for TensorBoard and the history of a training lie beside the artifact, in
+    `<out>.training/`.
 
     Exits with 1 when a file does not compute what the network computes.
     """
@@ -30,7 +69,19 @@ def run(
 
     read_recipe(recipe)
     request = pipeline.ExportRequest(
-        reference=str(recipe), out=out, images=images, threads=threads, debug=debug
+        reference=str(recipe),
+        out=out,
+        images=images,
+        threads=threads,
+        debug=debug,
+        flags={
+            "accelerator": accelerator,
+            "devices": int(devices) if devices.isdigit() else devices,
+            "num_nodes": num_nodes,
+            "strategy": strategy,
+            "precision": precision,
+        },
+        resume=resume,
     )
     with console.progress(quiet=quiet or json) as progress:
         folder, manifest = pipeline.export(request, progress)

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import itertools
 import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,9 +12,10 @@ import msgspec
 import mobilekit.compress.during
 import mobilekit.compress.steps
 from mobilekit.core.config import from_mapping
+from mobilekit.core.errors import RecipeError, suggestion
 
 if TYPE_CHECKING:
-    from mobilekit.compress.base import Step
+    from mobilekit.compress.base import During, Step
 
 Place = Literal["steps", "during"]
 
@@ -24,6 +26,62 @@ class Method(msgspec.Struct, frozen=True):
     kind: str
     place: Place
     summary: str
+
+
+class Option(msgspec.Struct, frozen=True):
+    """One option of a method."""
+
+    name: str
+    default: str
+    """As JSON; `required` where there is none."""
+    text: str
+
+
+class Description(msgspec.Struct, frozen=True):
+    """A method's card: its text and its options."""
+
+    kind: str
+    place: Place
+    text: str
+    options: tuple[Option, ...]
+
+
+def describe(kind: str) -> Description:
+    """Return what a method's module says of it, and its options.
+
+    Raises:
+        RecipeError: there is no such method.
+    """
+    made = options_of(kind)
+    module = importlib.import_module(made.__module__)
+    words = _words(ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")), made.__name__)
+    options = tuple(
+        Option(field.encode_name, _default(field), words.get(field.name, ""))
+        for field in msgspec.structs.fields(made)
+    )
+    place: Place = "during" if ".during." in made.__module__ else "steps"
+    return Description(kind, place, (module.__doc__ or "").strip(), options)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.default is not msgspec.NODEFAULT:
+        return msgspec.json.encode(field.default).decode()
+    if field.default_factory is not msgspec.NODEFAULT:
+        return msgspec.json.encode(field.default_factory()).decode()
+    return "required"
+
+
+def _words(tree: ast.Module, name: str) -> dict[str, str]:
+    """Return the texts below the fields of a class."""
+    [found] = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name]
+    words = {}
+    for field, text in itertools.pairwise(found.body):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=key)), ast.Expr(
+                value=ast.Constant(value=str() as said)
+            ):
+                words[key] = " ".join(said.split())
+    return words
 
 
 def methods() -> tuple[Method, ...]:
@@ -44,11 +102,46 @@ def step_of(options: dict[str, Any], where: str) -> "Step":
     """Build a step from its options, `kind` among them.
 
     Raises:
-        RecipeError: an unknown option, or a value that does not fit; the key path is named.
+        RecipeError: no such step, an unknown option, or a value that does not fit; the key path is named.
     """
-    kind = options["kind"]
-    module = importlib.import_module(f"mobilekit.compress.steps.{kind}")
-    name = "".join(part.capitalize() for part in kind.split("_"))
-    rest = {key: value for key, value in options.items() if key != "kind"}
-    made: Step = from_mapping(rest, getattr(module, name), where)
+    made: Step = _made("steps", options, where)
     return made
+
+
+def during_of(options: dict[str, Any], where: str) -> "During":
+    """Build a method that acts during training from its options, `kind` among them.
+
+    Raises:
+        RecipeError: no such method, an unknown option, or a value that does not fit; the key path is named.
+    """
+    made: During = _made("during", options, where)
+    return made
+
+
+def options_of(kind: str) -> type[msgspec.Struct]:
+    """Return the class of a method's options.
+
+    Raises:
+        RecipeError: there is no such method.
+    """
+    found = [method for method in methods() if method.kind == kind]
+    if not found:
+        known = [method.kind for method in methods()]
+        raise RecipeError(
+            f"unknown method {kind!r}; there are {', '.join(known)}.{suggestion(kind, known)}"
+        )
+    module = importlib.import_module(f"mobilekit.compress.{found[0].place}.{kind}")
+    made: type[msgspec.Struct] = getattr(module, "".join(map(str.capitalize, kind.split("_"))))
+    return made
+
+
+def _made(place: Place, options: dict[str, Any], where: str) -> Any:
+    kind = str(options.get("kind", ""))
+    known = [method.kind for method in methods() if method.place == place]
+    if kind not in known:
+        what = "step" if place == "steps" else "method"
+        raise RecipeError(
+            f"{where}: unknown {what} {kind!r}; known: {', '.join(known)}.{suggestion(kind, known)}"
+        )
+    rest = {key: value for key, value in options.items() if key != "kind"}
+    return from_mapping(rest, options_of(kind), where)

@@ -8,6 +8,8 @@ MobilekitError                 2  something the user gave is wrong
 ├── ArtifactError              2  an artifact folder or a model file
 ├── ExportError                2  a network that a target format cannot hold
 ├── NoEffectError              2  a method that found nothing to do
+├── TrainingError              2  a training that cannot go on
+├── ElsewhereError             0  this process has done its part, another goes on
 └── MachineError               3  this machine cannot
     ├── RuntimeUnavailableError   a runtime that is not installed or not for this platform
     └── OutputError               a path that cannot be written, a full disk
@@ -53,6 +55,16 @@ class ExportError(MobilekitError):
 
 class NoEffectError(MobilekitError):
     """A method found nothing to do."""
+
+
+class TrainingError(MobilekitError):
+    """A training cannot go on: its loss is no number, or its checkpoint is of another recipe."""
+
+
+class ElsewhereError(MobilekitError):
+    """This process has done its part of a training; the first of the processes goes on alone."""
+
+    exit_code = 0
 
 
 class MachineError(MobilekitError):

@@ -251,3 +251,7 @@ class StepReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a person should know: what was left alone, and why."""
     kept_inputs: tuple[KeptInput, ...] = ()
     """Inputs that lost channels or single values."""
+    kept_classes: tuple[int, ...] = ()
+    """Old number of each class that is left, where classes went."""
+    class_names: tuple[str, ...] = ()
+    """Their names."""

@@ -1,6 +1,6 @@
 """The only part that knows the order of the stages: load, compress, trace, convert, verify, measure, write."""
 
-from mobilekit.pipeline.compressing import Pruning, prune
+from mobilekit.pipeline.compressing import Pruning, Specialization, prune, specialize
 from mobilekit.pipeline.exporting import export
 from mobilekit.pipeline.inspecting import Inspection, inspect
 from mobilekit.pipeline.profiling import Profile, ProfileRequest, profile
@@ -13,11 +13,13 @@ __all__ = [
     "Profile",
     "ProfileRequest",
     "Pruning",
+    "Specialization",
     "Verification",
     "VerifyRequest",
     "export",
     "inspect",
     "profile",
     "prune",
+    "specialize",
     "verify",
 ]

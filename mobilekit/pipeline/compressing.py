@@ -14,6 +14,7 @@ from mobilekit.core.reports import Coverage, StepReport
 from mobilekit.core.seeding import child_seed
 from mobilekit.core.targets import SUFFIXES
 from mobilekit.core.tensors import TensorSpec
+from mobilekit.pipeline.bench import Bench
 from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, Plan, resolve
 
 if TYPE_CHECKING:
@@ -52,16 +53,20 @@ def compress(
     """
     from mobilekit.compress.registry import step_of
 
-    reports = []
+    reports: list[StepReport] = []
+    bench = Bench(plan, source)
     for index, options in enumerate(plan.steps):
         kind = str(options["kind"])
         progress(f"step {index + 1} of {len(plan.steps)}: {kind}")
         step = step_of(options, f"steps[{index}]")
         count = SHOWN if kind == "recalibrate" else plan.request.image_count
         seed = child_seed(plan.seed, f"{index}-{kind}")
-        context = _context(source, plan, count, seed, progress)
+        context = bench.extended(
+            _context(source, plan, count, seed, progress), source, f"{index + 1}-{kind}"
+        )
         network, report = step.apply(source.module, context)
         source = changed(source, network, report)
+        bench.follow(report)
         reports.append(report)
     return source, tuple(reports)
 
@@ -82,8 +87,15 @@ def changed(source: "Source", network: "nn.Module", report: StepReport) -> "Sour
                 )
             normalization = normalization.keeping(kept.indices)
         inputs[kept.position] = inputs[kept.position].keeping(kept.indices, flat=kept.flat)
+    labels, colours = source.labels, source.colours
+    if report.kept_classes:
+        labels = report.class_names
+        colours = tuple(colours[index] for index in report.kept_classes) if colours else ()
     return dataclasses.replace(
         source,
+        labels=labels,
+        colours=colours,
+        weights="trained" if report.kind == "train" else source.weights,
         module=network,
         inputs=tuple(inputs),
         normalization=normalization,
@@ -129,6 +141,44 @@ def prune(request: ExportRequest, options: dict[str, Any], progress: Progress) -
         text = msgspec.json.format(msgspec.json.encode(result), indent=2)
         files.write_text(fresh / COVERAGE, text.decode() + "\n")
     return result
+
+
+class Specialization(msgspec.Struct, frozen=True):
+    """What `specialize` did, and where it lies."""
+
+    folder: str
+    step: StepReport
+
+
+def specialize(
+    request: ExportRequest, keep: tuple[str, ...], background: str | None, progress: Progress
+) -> Specialization:
+    """Cut a network down to some of its classes, and save it as `prune` does.
+
+    Raises:
+        MobilekitError: a reference that leads to no network, classes it does not have, heads that cannot
+            be cut, a folder that holds something else.
+    """
+    from mobilekit.compress.steps.specialize import Specialize
+    from mobilekit.nets.saved import is_saved
+    from mobilekit.nets.sources import check_inputs
+
+    plan = resolve(request)
+    progress(f"loading {request.reference}")
+    source = plan.load()
+    check_inputs(source)
+    folder = request.out or DEFAULT_OUT / f"{source.name}-specialized"
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise ArtifactError(f"{folder}: you are in this folder; name another --out")
+    if folder.is_dir() and any(folder.iterdir()) and not is_saved(folder):
+        raise ArtifactError(f"{folder}: holds other things than a network; name another --out")
+    step = Specialize(keep, request.labels or source.labels, background)
+    context = _context(source, plan, 0, plan.seed, progress)
+    network, report = step.apply(source.module, context)
+    progress("saving")
+    with files.replacing(folder) as fresh:
+        _save(fresh, changed(source, network, report), folder.name, report)
+    return Specialization(str(folder), report)
 
 
 def _save(folder: Path, source: "Source", name: str, report: StepReport) -> None:

@@ -36,6 +36,10 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
     runs: int = 50
     seed: int = 0
     debug: bool = False
+    flags: dict[str, Any] = {}
+    """For Lightning's Trainer, where a recipe trains: accelerator, devices, precision, ..."""
+    resume: bool = False
+    """Go on with a training that was stopped."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     recipe_digest: str = ""
     recipe_name: str = ""
     steps: tuple[dict[str, Any], ...] = ()
+    data: object | None = None
+    """The data set's configuration (`mobilekit.data.catalog.DataConfig`) when a recipe gives one."""
     config: object | None = None
     """The net's configuration (`mobilekit.nets.catalog.NetConfig`) when a recipe gives it."""
 
@@ -94,6 +100,7 @@ def resolve(request: ExportRequest) -> Plan:
             recipe_name=recipe.name,
             config=recipe.net,
             steps=recipe.steps,
+            data=recipe.data,
         )
     return Plan(
         request=request, targets=request.targets or request.default_targets, seed=request.seed

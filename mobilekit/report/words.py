@@ -5,7 +5,12 @@ import math
 NONE = "—"
 
 UNTRAINED = "UNTRAINED: seeded weights, of no use but for measuring"
-WEIGHTS = {"seeded": UNTRAINED, "given": "", "factory": "weights as the factory made them"}
+WEIGHTS = {
+    "seeded": UNTRAINED,
+    "given": "",
+    "factory": "weights as the factory made them",
+    "trained": "trained here",
+}
 """What to say of weights, by `Manifest.weights`."""
 
 

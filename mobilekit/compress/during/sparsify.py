@@ -1,0 +1,124 @@
+"""Set weights to zero while the network trains: how, where, what and when.
+
+What it does:
+    After each step of the optimizer the schedule says how much is to be zero; the groups of weights
+    (granularity) that a criterion finds least important among those they are compared with (context) are
+    set to zero, and stay so: weights, and what the optimizer remembers of them. At the end exactly
+    ⌊sparsity · groups⌋ are zero, of equal ones the later.
+
+When to use it:
+    To train and prune at once, from scratch or from trained weights; then `prune` removes filters that
+    are zero, exactly, and formats that store zeros briefly take the others.
+
+When not:
+    For speed on a phone by single weights: zeros cost as much as other numbers there. Where the sparsity
+    is not known beforehand, `kernel_sparsity` or `group_penalty`.
+
+Source:
+    Hubens' thesis, sections 3.3 and 4.2 (the axes), 5.5 (`one_cycle`); Zhu and Gupta 2017 (`gradual`).
+    Departure: groups that are zero stay so while the sparsity grows, whatever the criterion says of them.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from torch import nn
+from torch.optim import Optimizer
+
+from mobilekit.compress.base import Context, Handle
+from mobilekit.compress.sparsity.axes import Axes, sparsifier
+from mobilekit.compress.sparsity.comparisons import Cost
+from mobilekit.compress.sparsity.schedule import Schedule, schedule
+from mobilekit.compress.sparsity.sparsifier import Sparsifier
+
+
+class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Options of the method."""
+
+    sparsity: float = 0.5
+    """Share of the groups that are zero in the end, 0–1, 1 excluded."""
+    granularity: str = "weight"
+    context: str | dict[str, float] = "local"
+    criterion: str = "large_final"
+    schedule: str | dict[str, Any] = "one_cycle"
+    """A name, or a table of a `kind` and its options."""
+    layers: tuple[str, ...] = ()
+    """Patterns of names; all layers of the kinds that have the granularity without them."""
+    without: tuple[str, ...] = ()
+    """Patterns of names of layers that are left alone."""
+    cost: Cost = "none"
+    """What scores are divided by: nothing, the weights of a group, or its multiplications."""
+    least: Annotated[int, Meta(ge=0)] = 1
+    """Groups of several weights that stay in each layer, at least."""
+    clusters: Annotated[int, Meta(ge=0)] = 0
+    """k: filters compete within k clusters of each layer; 0 for no clusters."""
+    encoder: str = ""
+    """A network by reference that encodes signatures for the clusters; the network itself without."""
+
+    def __post_init__(self) -> None:
+        self.when()
+
+    def when(self) -> Schedule:
+        """Return the schedule.
+
+        Raises:
+            RecipeError: there is none of that name or with these options.
+        """
+        options = {"kind": self.schedule} if isinstance(self.schedule, str) else dict(self.schedule)
+        return schedule(str(options.pop("kind", "")), **options)
+
+    def axes(self) -> Axes:
+        """Return the other axes."""
+        return Axes(
+            self.sparsity, self.granularity, self.context, self.criterion,  # type: ignore[arg-type]
+            self.layers, self.without, self.cost, self.least, self.clusters,
+        )  # fmt: skip
+
+    def start(self, network: nn.Module, context: Context) -> Handle:
+        """Begin to sparsify a network.
+
+        Raises:
+            MobilekitError: an option that is wrong or that the network cannot meet.
+        """
+        encoder = context.load(self.encoder) if self.encoder and context.load else None
+        made, notes = sparsifier(network, self.axes(), context.inputs, context.seed, encoder)
+        return Sparsifying(made, self.when(), notes)
+
+
+class Sparsifying(Handle):
+    """Zeroes what the schedule says, and keeps it at zero."""
+
+    def __init__(self, made: Sparsifier, when: Schedule, notes: tuple[str, ...] = ()) -> None:
+        self.sparsifier = made
+        self._when, self._notes = when, notes
+
+    def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
+        """Zero more, or the same once more."""
+        self.sparsifier.update(self._when(progress))
+        self.sparsifier.apply(optimizer)
+
+    def finish(self) -> tuple[str, ...]:
+        """Say how many groups are zero."""
+        self.sparsifier.apply()
+        gone, total = self.sparsifier.count
+        return (
+            f"sparsify: {gone:,} of {total:,} groups are zero, {self.sparsifier.sparsity:.4f} of the weights",
+            *self._notes,
+        )
+
+    def figures(self) -> dict[str, float]:
+        """Return the share of weights that are zero."""
+        return {
+            "sparsity": self.sparsifier.sparsity,
+            "zero_groups": float(self.sparsifier.count[0]),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return masks and references."""
+        return self.sparsifier.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take masks and references."""
+        self.sparsifier.load_state_dict(state)

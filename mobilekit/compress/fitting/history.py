@@ -1,0 +1,139 @@
+"""What happened in each epoch: numbers for machines, weights of every epoch where asked for."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import msgspec
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from mobilekit.compress.acting import Acting
+from mobilekit.compress.fitting.module import Fitting
+from mobilekit.compress.fitting.order import Resumable
+from mobilekit.compress.fitting.tasks import METRICS
+from mobilekit.core import files
+
+HISTORY = "history.json"
+PAUSE_S = 2.0
+"""Seconds between two lines of progress."""
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """One epoch: loss of the task, mean over its steps; metric on the test set; figures of the methods."""
+
+    epoch: int
+    loss: float
+    metric: float
+    figures: dict[str, float]
+
+
+class History(msgspec.Struct, frozen=True):
+    """A training, epoch by epoch."""
+
+    metric: str
+    data: str
+    epochs: tuple[Epoch, ...]
+
+    @property
+    def last(self) -> Epoch:
+        """The last epoch."""
+        return self.epochs[-1]
+
+
+class Recorder(pl.Callback):
+    """Writes the history, says how it goes, and tells the loader where it is.
+
+    Args:
+        acting: whose figures are noted.
+        loader: of the training.
+        progress: takes a line of text.
+        folder: for `history.json` and weights; None for neither.
+        keep_epochs: keep the weights of every epoch, as `epoch-001.safetensors`.
+        digest: of the recipe, which a checkpoint is of.
+    """
+
+    def __init__(
+        self,
+        acting: Acting,
+        loader: Resumable,
+        progress: Callable[[str], None],
+        folder: Path | None,
+        keep_epochs: bool,
+        digest: str,
+    ) -> None:
+        self._acting, self._loader, self._progress = acting, loader, progress
+        self._folder, self._keep, self._digest = folder, keep_epochs, digest
+        self.epochs: list[Epoch] = []
+        self._losses: list[Tensor] = []
+        self._said = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Note the step, and say so now and then."""
+        del pl_module, batch
+        steps = self._loader.order.steps
+        self._loader.done = trainer.current_epoch * steps + batch_idx + 1
+        self._losses.append(outputs["loss"].detach())
+        if time.monotonic() - self._said > PAUSE_S:
+            self._said = time.monotonic()
+            loss = float(self._losses[-1])
+            place = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+            self._progress(f"{place}, step {batch_idx + 1} of {steps}: loss {loss:.4g}")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note an epoch."""
+        assert isinstance(pl_module, Fitting)  # noqa: S101  its own callback
+        losses = [float(loss) for loss in self._losses]
+        self._losses.clear()
+        name = METRICS[pl_module.task]
+        metric = float(trainer.callback_metrics.get(name, float("nan")))
+        mean = sum(losses) / max(len(losses), 1)
+        one = Epoch(trainer.current_epoch + 1, mean, metric, self._acting.figures())
+        self.epochs.append(one)
+        pl_module.log_dict(one.figures)
+        figures = "".join(f", {key} {value:.4g}" for key, value in one.figures.items())
+        self._progress(
+            f"epoch {one.epoch} of {trainer.max_epochs}: {name} {metric:.4f}, loss {mean:.4g}{figures}"
+        )
+        if self._folder is not None and trainer.is_global_zero:
+            if self._keep:
+                state = {
+                    key: each.detach().cpu().contiguous()
+                    for key, each in self._acting.network.state_dict().items()
+                }
+                path = self._folder / f"epoch-{one.epoch:03d}.safetensors"
+                files.write_bytes(path, save(state))
+            self._write(pl_module)
+
+    def history(self, fitting: Fitting, data: str) -> History:
+        """Return what was noted."""
+        return History(METRICS[fitting.task], data, tuple(self.epochs))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the epochs and the recipe's digest, as plain values."""
+        epochs = [msgspec.to_builtins(epoch) for epoch in self.epochs]
+        losses = [float(loss) for loss in self._losses]
+        return {
+            "digest": self._digest, "epochs": epochs, "losses": losses, "done": self._loader.done,
+        }  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what `state_dict` gave."""
+        self.epochs = [msgspec.convert(epoch, Epoch) for epoch in state_dict["epochs"]]
+        self._losses = [torch.tensor(loss) for loss in state_dict["losses"]]
+        self._loader.load_state_dict(state_dict)
+
+    def _write(self, fitting: Fitting) -> None:
+        assert self._folder is not None  # noqa: S101  asked by the caller
+        text = msgspec.json.format(msgspec.json.encode(self.history(fitting, "")), indent=2)
+        files.write_text(self._folder / HISTORY, text.decode() + "\n")

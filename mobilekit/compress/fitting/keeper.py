@@ -1,0 +1,51 @@
+"""Where a training can go on from: one checkpoint, replaced as a whole."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+
+from mobilekit.core.errors import OutputError
+
+
+class Keeper(pl.Callback):
+    """Writes a checkpoint at the end of each epoch, and every so many steps within.
+
+    Args:
+        path: of the checkpoint.
+        every: steps between two; 0: epochs only.
+    """
+
+    def __init__(self, path: Path, every: int) -> None:
+        self._path, self._every = path, every
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Write one when it is time; the last step of an epoch is left to its end."""
+        del pl_module, outputs, batch
+        if self._every and (batch_idx + 1) % self._every == 0 and not trainer.is_last_batch:
+            self._write(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write one."""
+        del pl_module
+        self._write(trainer)
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        fresh = self._path.with_name(f".{self._path.name}.part")
+        try:
+            trainer.save_checkpoint(fresh)
+            if trainer.is_global_zero:
+                fresh.replace(self._path)
+        except (OSError, RuntimeError) as problem:  # torch says of a full disk: unexpected pos
+            fresh.unlink(missing_ok=True)
+            raise OutputError(
+                f"{self._path}: the checkpoint cannot be written ({' '.join(str(problem).split())[:120]})"
+            ) from problem
+        trainer.strategy.barrier("checkpoint")

@@ -1,0 +1,81 @@
+"""A network with its task, as Lightning takes it."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from mobilekit.compress.fitting.rates import OptimizerConfig
+from mobilekit.compress.fitting.tasks import METRICS, judge, metric_of, task_loss, value_of
+from mobilekit.data.task import Labelled
+
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation per channel, of pixels in 0–1."""
+
+
+class Fitting(pl.LightningModule):
+    """What is trained: the network, and what the methods train beside it.
+
+    Args:
+        network: any module.
+        beside: adapters and the like.
+        data: whose task and classes count.
+        optimizer: which.
+        statistics: by which images are normalized.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        beside: nn.ModuleList,
+        data: Labelled,
+        optimizer: OptimizerConfig,
+        statistics: Statistics | None,
+    ) -> None:
+        super().__init__()
+        self.network, self.beside = network, beside
+        self.task, self._optimizer = data.task, optimizer
+        classes = len(data.classes) + (data.task == "detection")
+        self.metric = metric_of(data.task, classes)
+        self._statistics = statistics
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Return the loss of the task for a batch, shape `[]`."""
+        del batch_idx
+        loss = task_loss(self.task, self.network, self.normalized(batch[0]), batch[1])
+        self.log("loss", loss.detach())
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Judge a batch."""
+        del batch_idx
+        judge(self.task, self.metric, self.network(self.normalized(batch[0])), batch[1])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metric."""
+        self.log(METRICS[self.task], value_of(self.metric))
+        self.metric.reset()
+
+    def configure_optimizers(self) -> Any:
+        """Make the optimizer, and what sets its rate after each step."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        made, rate = self._optimizer.build(self.parameters(), steps)
+        return {"optimizer": made, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+    def normalized(self, images: Any) -> Any:
+        """Return images in the range that the network takes: one tensor, or a list of them."""
+        if self._statistics is None:
+            return images
+        if isinstance(images, list):
+            return [self.normalized(image) for image in images]
+        mean, deviation = (
+            torch.tensor(each, dtype=images.dtype, device=images.device).view(-1, 1, 1)
+            for each in self._statistics
+        )
+        return (images - mean) / deviation
+
+
+def collate_detection(samples: list[tuple[Tensor, Any]]) -> tuple[list[Tensor], list[Any]]:
+    """Keep images and boxes apart: they differ in size and number."""
+    return [image for image, _ in samples], [target for _, target in samples]
