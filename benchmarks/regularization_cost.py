@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from mobilekit.compress.regularization import group_penalty, kernel_sparsity
 from mobilekit.compress.regularization.group_penalty import GroupPenalty
+from mobilekit.compress.regularization.kernel_sparsity import KernelSparsity
 from mobilekit.compress.sparsity.granularity import groups_of
 from mobilekit.compress.sparsity.grouped import Grouped
-from mobilekit.compress.regularization.kernel_sparsity import KernelSparsity
 
 BATCH, SIZE, CLASSES, RATE = 32, 64, 10, 1e-3
 WARM, BARS = (

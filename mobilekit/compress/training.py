@@ -63,7 +63,8 @@ class ActingCallback(pl.Callback):
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         if scaler is not None:
             factor *= scaler.get_scale()
-        term = self.acting.penalty(Batch(*self._seen_batch()), self._seen[1])
+        with trainer.precision_plugin.train_step_context():
+            term = self.acting.penalty(Batch(*self._seen_batch()), self._seen[1])
         weight = self.acting.task_weight
         if weight != 1:
             loss.mul_(weight)

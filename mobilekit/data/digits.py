@@ -102,20 +102,20 @@ def _plan(rng: np.random.Generator) -> Plan:
     """Choose how one digit is to look; lengths in pixels of the image, angles in radians."""
     return {
         "style": rng.integers(len(_FONTS) * len(_STROKES)),
-        "angle": rng.normal(0, 0.17),
-        "shear": rng.normal(0, 0.2),
-        "stretch": np.exp(rng.normal((-0.05, 0), (0.15, 0.1))),
-        "shift": rng.normal(0, 1.0, 2),
-        "bend": rng.uniform(15, 45),
+        "angle": rng.normal(0, 0.11),
+        "shear": rng.normal(0, 0.13),
+        "stretch": np.exp(rng.normal((-0.05, 0), (0.1, 0.065))),
+        "shift": rng.normal(0, 0.65, 2),
+        "bend": rng.uniform(10, 30),
         "field": rng.uniform(-1, 1, (2, SIDE, SIDE)),
         "threshold": rng.uniform(0.3, 0.6),
         "softness": rng.uniform(0.15, 0.5),
-        "crossed": rng.random(2) < (0.15, 0.3),
+        "crossed": rng.random(2) < (0.1, 0.2),
         "line": rng.uniform(-1, 1, (2, 4)),
         "width": rng.uniform(0.3, 1.0, 2),
         "ink": rng.uniform(0.55, 1),
         "paper": rng.uniform(0, 0.15),
-        "noise": rng.uniform(0, 0.12) * rng.standard_normal((SIDE, SIDE)),
+        "noise": rng.uniform(0, 0.08) * rng.standard_normal((SIDE, SIDE)),
     }
 
 
@@ -130,7 +130,8 @@ def _draw(labels: npt.NDArray[np.int64], plans: list[Plan]) -> npt.NDArray[np.ui
     ink = np.maximum(ink, added) * (1 - rubbed)
     paper = _each(plan["paper"])
     gray = paper + (_each(plan["ink"]) - paper) * ink + plan["noise"]
-    return np.rint(np.clip(gray, 0, 1) * 255).astype(np.uint8)
+    found: npt.NDArray[np.uint8] = np.rint(np.clip(gray, 0, 1) * 255).astype(np.uint8)
+    return found
 
 
 def _bent(plan: Plan) -> tuple[Floats, Floats]:
@@ -183,7 +184,8 @@ def _glyphs() -> npt.NDArray[np.float32]:
         for stroke in _STROKES
         for digit in range(10)
     ]
-    return ndimage.gaussian_filter(np.stack(sheets), 1.5, axes=(1, 2))
+    blurred: npt.NDArray[np.float32] = ndimage.gaussian_filter(np.stack(sheets), 1.5, axes=(1, 2))
+    return blurred
 
 
 def _glyph(path: Path, digit: str, stroke: int) -> npt.NDArray[np.float32]:
@@ -195,4 +197,4 @@ def _glyph(path: Path, digit: str, stroke: int) -> npt.NDArray[np.float32]:
     corner = ((_CANVAS - left - right) / 2, (_CANVAS - top - bottom) / 2)
     sheet = Image.new("L", (_CANVAS, _CANVAS))
     ImageDraw.Draw(sheet).text(corner, digit, 255, font, stroke_width=stroke)
-    return np.asarray(sheet, np.float32) / 255
+    return np.asarray(sheet, np.float32) / np.float32(255)

@@ -144,6 +144,9 @@ class Learning(Handle):
         for one, two in self._pairs:
             same = self._config.features not in _SAME_WIDTH
             self._adapters.append(nn.Identity() if same else adapter(mine[one], its[two]))
+        like = next((each for each in network.parameters() if each.is_floating_point()), None)
+        if like is not None:
+            self._adapters.to(like.device, like.dtype)
         self._mine = self._open.enter_context(captured(network, {one for one, _ in self._pairs}))
         self._its = self._open.enter_context(captured(other, {two for _, two in self._pairs}))
 

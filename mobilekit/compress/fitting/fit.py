@@ -12,6 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.utils.data import DataLoader
@@ -141,8 +142,8 @@ def _run(
         raise ElsewhereError("the first process goes on alone")
     if trainer.interrupted:
         raise KeyboardInterrupt
-    spawned = trainer.strategy.launcher is not None
-    _bring_back(network, fitting, acting, recorder, place / LAST if spawned else None)
+    elsewhere = isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
+    _bring_back(network, fitting, acting, recorder, place / LAST if elsewhere else None)
     return recorder.history(fitting, training.train.provenance)
 
 
@@ -154,18 +155,25 @@ def _trainer(flags: Mapping[str, Any], **options: Any) -> pl.Trainer:
         RecipeError: flags that do not fit each other.
     """
     try:
-        return pl.Trainer(**{"accelerator": "cpu", "devices": 1, **options, **flags})
+        made = pl.Trainer(**{"accelerator": "cpu", "devices": 1, **options, **flags})
     except MisconfigurationException as problem:
         raise RuntimeUnavailableError(
             f"training: {' '.join(str(problem).split())[:200]}"
         ) from problem
     except (ValueError, TypeError) as problem:
         raise RecipeError(f"training: {' '.join(str(problem).split())[:200]}") from problem
+    launcher = made.strategy.launcher
+    if isinstance(launcher, _MultiProcessingLauncher) and launcher._start_method != "fork":  # noqa: SLF001
+        raise RecipeError(
+            f"training: strategy {flags.get('strategy')!r} copies methods into new processes, which their"
+            " hooks do not outlive; take ddp"
+        )
+    return made
 
 
 def _train_loader(trainer: pl.Trainer, data: Labelled, course: Course, seed: int) -> Resumable:
     world = trainer.world_size
-    order = Order(len(data), course.batch_size, seed, trainer.global_rank, world)
+    order = Order(len(data), course.batch_size, seed, world, lambda: trainer.global_rank)
     return Resumable(
         data,
         order,

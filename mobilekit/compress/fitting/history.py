@@ -68,8 +68,14 @@ class Recorder(pl.Callback):
         self._acting, self._loader, self._progress = acting, loader, progress
         self._folder, self._keep, self._digest = folder, keep_epochs, digest
         self.epochs: list[Epoch] = []
-        self._losses: list[Tensor] = []
+        self._losses: list[Tensor | float] = []
+        self._trainer: pl.Trainer | None = None
         self._said = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note whose processes share the losses."""
+        del pl_module
+        self._trainer = trainer
 
     def on_train_batch_end(
         self,
@@ -93,7 +99,7 @@ class Recorder(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note an epoch."""
         assert isinstance(pl_module, Fitting)  # noqa: S101  its own callback
-        losses = [float(loss) for loss in self._losses]
+        losses = self._shared()
         self._losses.clear()
         name = METRICS[pl_module.task]
         metric = float(trainer.callback_metrics.get(name, float("nan")))
@@ -122,16 +128,25 @@ class Recorder(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return the epochs and the recipe's digest, as plain values."""
         epochs = [msgspec.to_builtins(epoch) for epoch in self.epochs]
-        losses = [float(loss) for loss in self._losses]
         return {
-            "digest": self._digest, "epochs": epochs, "losses": losses, "done": self._loader.done,
+            "digest": self._digest, "epochs": epochs, "losses": self._shared(), "done": self._loader.done,
         }  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take what `state_dict` gave."""
         self.epochs = [msgspec.convert(epoch, Epoch) for epoch in state_dict["epochs"]]
-        self._losses = [torch.tensor(loss) for loss in state_dict["losses"]]
+        self._losses = list(state_dict["losses"])
         self._loader.load_state_dict(state_dict)
+
+    def _shared(self) -> list[float]:
+        """Return the losses of the steps, each the mean over all processes."""
+        mine = [float(loss) for loss in self._losses]
+        if self._trainer is None or self._trainer.world_size == 1:
+            return mine
+        strategy = self._trainer.strategy
+        together = torch.tensor(mine, dtype=torch.float64, device=strategy.root_device)
+        mean: list[float] = strategy.reduce(together, reduce_op="mean").tolist()  # type: ignore[union-attr]
+        return mean
 
     def _write(self, fitting: Fitting) -> None:
         assert self._folder is not None  # noqa: S101  asked by the caller

@@ -18,6 +18,12 @@ class Keeper(pl.Callback):
 
     def __init__(self, path: Path, every: int) -> None:
         self._path, self._every = path, every
+        self._steps = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count from the step at which this begins."""
+        del pl_module
+        self._steps = trainer.global_step
 
     def on_train_batch_end(
         self,
@@ -28,8 +34,11 @@ class Keeper(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Write one when it is time; the last step of an epoch is left to its end."""
-        del pl_module, outputs, batch
-        if self._every and (batch_idx + 1) % self._every == 0 and not trainer.is_last_batch:
+        del pl_module, outputs, batch, batch_idx
+        stepped = trainer.global_step > self._steps  # not amid gradients that are still collected
+        self._steps = trainer.global_step
+        due = self._every and stepped and trainer.global_step % self._every == 0
+        if due and not trainer.is_last_batch:
             self._write(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

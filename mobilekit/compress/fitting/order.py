@@ -1,6 +1,6 @@
 """In which order images are shown: a function of seed and step alone, so that any step can be gone on from."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -19,15 +19,22 @@ class Order(Sampler[int]):
         count: of images.
         batch: images per step, of all processes together.
         seed: of the order.
-        rank: this process.
-        world: how many there are.
+        world: how many processes there are.
+        rank: says which of them this is; asked when an epoch begins, for processes may start after this.
 
     Raises:
         DataError: fewer images than a batch.
         RecipeError: a batch that the processes cannot share evenly.
     """
 
-    def __init__(self, count: int, batch: int, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        count: int,
+        batch: int,
+        seed: int,
+        world: int = 1,
+        rank: Callable[[], int] = lambda: 0,
+    ) -> None:
         if batch % world:
             raise RecipeError(
                 f"batch_size: {batch} images cannot be shared by {world} devices; take a multiple"
@@ -57,7 +64,7 @@ class Order(Sampler[int]):
         order = torch.randperm(self._count, generator=generator)
         each = self._batch // self._world
         for step in range(self.first, self.steps):
-            start = step * self._batch + self._rank * each
+            start = step * self._batch + self._rank() * each
             yield from order[start : start + each].tolist()
         self.first = 0
 

@@ -85,19 +85,19 @@ def check_fits(network: nn.Module, data: Labelled, image: Tensor) -> None:
 
 
 def metric_of(task: Task, classes: int) -> torchmetrics.Metric:
-    """Return what judges a task.
+    """Return what judges a task; each process judges the whole test set, so none waits for another.
 
     Args:
         task: which.
         classes: as the data set counts them.
     """
     if task == "classification":
-        return MulticlassAccuracy(classes, average="micro")
+        return MulticlassAccuracy(classes, average="micro", sync_on_compute=False)
     if task == "segmentation":
-        return MulticlassJaccardIndex(classes, ignore_index=IGNORED)
+        return MulticlassJaccardIndex(classes, ignore_index=IGNORED, sync_on_compute=False)
     from torchmetrics.detection import MeanAveragePrecision
 
-    return MeanAveragePrecision(iou_thresholds=[0.5])
+    return MeanAveragePrecision(iou_thresholds=[0.5], sync_on_compute=False)
 
 
 def judge(task: Task, metric: torchmetrics.Metric, outputs: Any, target: Any) -> None:

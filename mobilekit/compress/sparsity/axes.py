@@ -71,8 +71,9 @@ def sparsifier(
         NoEffectError: nothing would ever go.
     """
     kind, by = granularity(axes.granularity), criterion(axes.criterion)
+    _check(axes)
     groups = groups_of(network, axes.granularity, axes.layers, axes.without)
-    _check(axes, groups)
+    _check_filters(axes, groups)
     graph = _graph(network, inputs, axes)
     notes: list[str] = []
     if graph is not None and not axes.layers and axes.granularity in OUTPUTS_WHOLE:
@@ -162,7 +163,7 @@ def _given(inputs: Sequence[Tensor], what: str) -> Sequence[Tensor]:
     return inputs
 
 
-def _check(axes: Axes, groups: Sequence[Grouped]) -> None:
+def _check(axes: Axes) -> None:
     kind = granularity(axes.granularity)
     if axes.least < 0:
         raise RecipeError(f"least must be at least 0, not {axes.least}")
@@ -176,6 +177,9 @@ def _check(axes: Axes, groups: Sequence[Grouped]) -> None:
         raise RecipeError(
             f"{axes.granularity} is a sparsity of {kind.most}, not {axes.sparsity}; leave sparsity out"
         )
+
+
+def _check_filters(axes: Axes, groups: Sequence[Grouped]) -> None:
     filters = axes.granularity == "filter" or (axes.granularity == "row" and _linear(groups))
     by = criterion(axes.criterion)
     if (by.by_filter or axes.clusters) and not filters:

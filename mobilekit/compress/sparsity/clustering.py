@@ -193,7 +193,8 @@ def _vectors(features: Any) -> Tensor:
         raise ModelError("clustered: the encoder returns no tensor")
     if features.ndim == 4:
         features = functional.adaptive_avg_pool2d(features, min(4, *features.shape[2:]))
-    return features.flatten(1)
+    vectors: Tensor = features.flatten(1)
+    return vectors
 
 
 def clustered(features: Tensor, count: int, seed: int) -> Tensor:

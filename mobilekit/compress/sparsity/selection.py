@@ -25,6 +25,8 @@ class Piece:
     size: int
     scores: Callable[[slice], Tensor]
     """Of a slice of them, shape `[n]`."""
+    mark: Tensor | None = None
+    """Where to write whether each is among the lowest, bool, shape `[n]`; a new tensor without it."""
 
     @classmethod
     def of(cls, scores: Tensor) -> "Piece":
@@ -74,18 +76,22 @@ def lowest_of_all(pieces: Sequence[Piece], count: int) -> list[Tensor]:
 
 def _marked(pieces: Sequence[Piece], count: int, low: float, high: float) -> list[Tensor] | None:
     """Mark the lowest, of which the last is looked for from low to high; None if it is not there."""
-    marks, places, values = [], [], []
+    marks: list[Tensor] = []
+    lengths: list[int] = []
+    room = sum(piece.size for piece in pieces) // (64 if low > -torch.inf else 1)
+    places, values = _Gathered(room), _Gathered(room)
     tied = 0
     for piece in pieces:
         scores = piece.scores(slice(None))
-        below = scores < low
+        below = torch.lt(scores, low, out=piece.mark)
         inside = ~((scores <= low) | (scores > high))  # what is not a number stays in, and is found
         where = inside.nonzero().squeeze(1)
         tied += int((scores == low).count_nonzero())
         marks.append(below)
-        places.append(where)
-        values.append(scores[where])
-    between = torch.cat(values)
+        lengths.append(len(where))
+        places.add(where)
+        values.add(scores[where])
+    between = values.all()
     if bool(between.isnan().any()):
         raise ModelError(
             "the scores of the weights are not all numbers: a weight or a gradient is NaN"
@@ -94,10 +100,34 @@ def _marked(pieces: Sequence[Piece], count: int, low: float, high: float) -> lis
     if not 0 <= missing <= tied + len(between):
         return None
     _mark_equal(pieces, marks, low, min(missing, tied))
-    gone = _lowest(between, max(missing - tied, 0)).split([len(where) for where in places])  # type: ignore[no-untyped-call]
-    for mark, where, part in zip(marks, places, gone, strict=True):
+    gone = _lowest(between, max(missing - tied, 0)).split(lengths)  # type: ignore[no-untyped-call]
+    wheres = places.all().split(lengths)  # type: ignore[no-untyped-call]
+    for mark, where, part in zip(marks, wheres, gone, strict=True):
         mark[where[part]] = True
     return marks
+
+
+class _Gathered:
+    """Numbers that come in parts, in one block of memory: small ones would break up the large blocks."""
+
+    def __init__(self, room: int) -> None:
+        self._room, self._size = max(room, 1), 0
+        self._block: Tensor | None = None
+
+    def add(self, part: Tensor) -> None:
+        """Take more of them."""
+        end = self._size + len(part)
+        if self._block is None:
+            self._block = part.new_empty(max(self._room, end))
+        elif end > len(self._block):
+            self._block = torch.cat([self._block, part.new_empty(end)])
+        self._block[self._size : end] = part
+        self._size = end
+
+    def all(self) -> Tensor:
+        """Return them, shape `[n]`."""
+        assert self._block is not None  # noqa: S101  there is a piece
+        return self._block[: self._size]
 
 
 def _mark_equal(pieces: Sequence[Piece], marks: Sequence[Tensor], value: float, count: int) -> None:

@@ -5,7 +5,7 @@ again (dense-sparse-dense) weights come back from zero.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -171,16 +171,17 @@ class Sparsifier:
 
     def _lowest(self, comparison: Comparison, count: int) -> list[Tensor]:
         pieces: list[Piece] = []
-        lengths = []
-        for i, weight in zip(comparison.members, comparison.weights, strict=True):
-            own = self._pieces(i, weight)
-            pieces += own
-            lengths.append(len(own))
+        marks = [torch.empty_like(self.dead[i]) for i in comparison.members]
+        for i, weight, room in zip(comparison.members, comparison.weights, marks, strict=True):
+            first = 0
+            for piece in self._pieces(i, weight):
+                pieces.append(replace(piece, mark=room[first : first + piece.size]))
+                first += piece.size
         try:
-            marks = iter(lowest_of_all(pieces, count))
+            lowest_of_all(pieces, count)
         except ModelError as problem:
             raise ModelError(f"{self._undefined(comparison)}: {problem}") from problem
-        return [torch.cat([next(marks) for _ in range(length)]) for length in lengths]
+        return marks
 
     def _undefined(self, comparison: Comparison) -> str:
         """Name the layers of which some score is not a number."""
