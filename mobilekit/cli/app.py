@@ -6,12 +6,14 @@ import typer
 
 from mobilekit import __version__
 from mobilekit.cli.export import export
+from mobilekit.cli.history import history
 from mobilekit.cli.inspect import inspect
 from mobilekit.cli.methods import methods
 from mobilekit.cli.nets import nets
 from mobilekit.cli.profile import profile
 from mobilekit.cli.prune import prune
 from mobilekit.cli.run import run
+from mobilekit.cli.sensitivity import sensitivity
 from mobilekit.cli.specialize import specialize
 from mobilekit.cli.verify import verify
 
@@ -23,7 +25,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for function in (export, prune, specialize, verify, profile, inspect, nets, methods, run):
+for function in (
+    export,
+    prune,
+    sensitivity,
+    specialize,
+    verify,
+    profile,
+    history,
+    inspect,
+    nets,
+    methods,
+    run,
+):
     app.command()(function)
 
 

@@ -121,6 +121,14 @@ class Acting:
                 found[f"{name}.{place}" if name in found else name] = value
         return found
 
+    def records(self) -> dict[str, Tensor]:
+        """Return the methods' tensors of interest; equal names are told apart by the method's place."""
+        found: dict[str, Tensor] = {}
+        for place, handle in enumerate(self.handles):
+            for name, value in handle.records().items():
+                found[f"{name}.{place}" if name in found else name] = value
+        return found
+
     def state_dict(self) -> dict[str, Any]:
         """Return tensors, numbers and texts from which `load_state_dict` goes on."""
         parts = {

@@ -142,6 +142,14 @@ class Handle:
         """Return numbers of interest by name: sparsity, zeroed filters, size of a penalty."""
         return {}
 
+    def records(self) -> dict[str, Tensor]:
+        """Return small tensors of interest by name, at the end of an epoch.
+
+        `values.<weight>`: a number per filter; `zero.<weight>`: whether each filter is zero;
+        `sparsity.<weight>`: share of zeros, shape `[]`.
+        """
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` needs to go on: tensors, numbers and texts by name."""
         return {}

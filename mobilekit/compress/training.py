@@ -6,6 +6,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from mobilekit.compress.acting import Acting
@@ -29,6 +30,8 @@ class ActingCallback(pl.Callback):
         self._target: Any = None
         self._seen: tuple[tuple[Any, ...], Any] = ((), None)
         self._steps = 0
+        self._loss = torch.zeros(())
+        """Sum over the batches since the last step."""
         self._hooks: list[Any] = []
         self._randomness: dict[str, Any] = {}
 
@@ -53,11 +56,7 @@ class ActingCallback(pl.Callback):
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
     ) -> None:
-        """Add the methods' terms to the loss, in the loss's own scale.
-
-        Raises:
-            TrainingError: the loss is not finite.
-        """
+        """Add the methods' terms to the loss, in the loss's own scale."""
         del pl_module
         factor = 1.0 / trainer.accumulate_grad_batches
         scaler = getattr(trainer.precision_plugin, "scaler", None)
@@ -70,14 +69,18 @@ class ActingCallback(pl.Callback):
             loss.mul_(weight)
         if term is not None:
             loss.add_(term.to(loss.dtype), alpha=factor)
-        if not bool((loss.detach() / factor).isfinite()):
-            raise TrainingError(self._diverged(loss, trainer.global_step))
+        self._loss = self._loss.to(loss.device) + loss.detach() / factor
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Add gradients in closed form."""
-        del trainer, pl_module, optimizer
+        """Add gradients in closed form.
+
+        Raises:
+            TrainingError: the loss or a gradient is not finite.
+        """
+        del pl_module, optimizer
+        self._check(trainer)
         self.acting.after_backward()
 
     def on_train_batch_end(
@@ -99,6 +102,16 @@ class ActingCallback(pl.Callback):
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Stop watching."""
         del trainer, pl_module, stage
+        self._unwatch()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Stop watching: Lightning tears nothing down then."""
+        del trainer, pl_module, exception
+        self._unwatch()
+
+    def _unwatch(self) -> None:
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
@@ -132,17 +145,23 @@ class ActingCallback(pl.Callback):
         total = trainer.estimated_stepping_batches
         return min(trainer.global_step / total, 1.0) if total else 1.0
 
-    def _diverged(self, loss: Tensor, step: int) -> str:
-        """Say where the gradient went wrong first."""
-        network = self.acting.network
-        for name, parameter in network.named_parameters():
+    def _check(self, trainer: pl.Trainer) -> None:
+        """Stop before weights take up what is not finite; with several processes, in all of them at once."""
+        loss, self._loss = self._loss, torch.zeros(())
+        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None  # skips such steps
+        slopes = [each.grad for each in self.acting.network.parameters() if each.grad is not None]
+        norm = get_total_norm([] if scaled else slopes)
+        if bool((loss.to(norm.device) + norm).isfinite()):
+            return
+        at = f"the loss is {float(loss):.4g} at step {trainer.global_step}"
+        for name, parameter in self.acting.network.named_parameters():
             if not bool(parameter.detach().isfinite().all()):
-                return f"the loss is {float(loss)} at step {step}: {name} has values that are not finite"
-        loss.backward()  # type: ignore[no-untyped-call]
-        for name, parameter in network.named_parameters():
+                raise TrainingError(f"{at}: {name} has values that are not finite")
+        for name, parameter in self.acting.network.named_parameters():
             if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
-                return (
-                    f"the loss is {float(loss)} at step {step}; {name} is the first with a gradient that is"
-                    " not finite; try a smaller learning rate"
+                raise TrainingError(
+                    f"{at}; {name} is the first with a gradient that is not finite; look for such values in"
+                    " the data, or try a smaller learning rate"
                 )
-        return f"the loss is {float(loss)} at step {step}; look for values in the data that are not finite"
+        if not bool(loss.isfinite()):
+            raise TrainingError(f"{at}; look for values in the data that are not finite")

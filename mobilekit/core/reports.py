@@ -255,3 +255,90 @@ class StepReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Old number of each class that is left, where classes went."""
     class_names: tuple[str, ...] = ()
     """Their names."""
+
+
+class SensitivityPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A layer, or a group of channels that live and die together."""
+
+    name: str
+    """Of the layer, or of the first layer that makes the channels."""
+    count: int
+    """Groups of weights of the layer, or channels."""
+    layers: tuple[str, ...]
+    """Layers whose weights are zeroed."""
+
+
+class SensitivityRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One measurement: one part at one sparsity, everything else untouched."""
+
+    name: str
+    """Of the part."""
+    sparsity: float
+    """As asked for, 0–1."""
+    removed: int
+    """Groups of weights, or channels, that were zero: ⌊sparsity · count⌋, those that must stay aside."""
+    value: float | None
+    """None for an SQNR that is infinite: the outputs are those of the untouched network."""
+
+
+class SensitivityReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was measured while one part after the other was made sparse."""
+
+    by: Literal["layer", "group"]
+    granularity: str
+    criterion: str
+    measure: str
+    """What the values are: `sqnr_db`, `loss`, `accuracy`, or another metric's name."""
+    better: Literal["greater", "less"]
+    baseline: float | None
+    """Of the untouched network; None for an SQNR, which is infinite there."""
+    provenance: str
+    """Which inputs or data it was measured on."""
+    parts: tuple[SensitivityPart, ...]
+    rows: tuple[SensitivityRow, ...]
+    notes: tuple[str, ...] = ()
+    """What was left alone, and why."""
+
+    def rows_of(self, name: str) -> tuple[SensitivityRow, ...]:
+        """Return the measurements of one part, by growing sparsity."""
+        return tuple(row for row in self.rows if row.name == name)
+
+    def damage(self, row: SensitivityRow) -> float:
+        """Return what a sparsity costs: 0 for nothing, greater is worse.
+
+        Of an SQNR, the relative error 10^(−dB / 20); otherwise the distance from the baseline in the bad
+        direction, below 0 where the network became better.
+        """
+        if self.baseline is None:
+            return 0.0 if row.value is None else 10.0 ** (-row.value / 20.0)
+        assert row.value is not None  # noqa: S101  only an SQNR is infinite
+        gain = row.value - self.baseline
+        return gain if self.better == "less" else -gain
+
+    def within(self, bound: float) -> dict[str, SensitivityRow | None]:
+        """Return, by part, the measurement at the largest sparsity up to which all are within a bound.
+
+        Args:
+            bound: least SQNR in dB; of other measures, largest distance from the baseline.
+
+        Returns:
+            None for a part of which no measured sparsity is within the bound.
+        """
+        limit = bound if self.baseline is not None else 10.0 ** (-bound / 20.0)
+        found: dict[str, SensitivityRow | None] = {}
+        for part in self.parts:
+            found[part.name] = None
+            for row in self.rows_of(part.name):
+                if self.damage(row) > limit:
+                    break
+                found[part.name] = row
+        return found
+
+    @property
+    def ranking(self) -> tuple[str, ...]:
+        """Names of the parts, the least sensitive first: by the mean damage over all sparsities."""
+        means = {
+            part.name: statistics.fmean(self.damage(row) for row in self.rows_of(part.name))
+            for part in self.parts
+        }
+        return tuple(sorted(means, key=lambda name: means[name]))

@@ -16,12 +16,7 @@ Size = Annotated[int, Meta(ge=16, le=4096)]
 
 
 class DataBase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What every data set's configuration answers."""
-
-    @property
-    def seeded(self) -> bool:
-        """Whether the images are drawn here."""
-        return False
+    """What every data set's configuration is."""
 
 
 class DigitsConfig(DataBase, frozen=True, tag="digits"):
@@ -45,25 +40,25 @@ class ShapesConfig(DataBase, frozen=True, tag="shapes"):
 class MnistConfig(DataBase, frozen=True, tag="mnist"):
     """MNIST's four files."""
 
-    path: Path
+    path: str
 
 
 class Cifar10Config(DataBase, frozen=True, tag="cifar10"):
     """CIFAR-10, binary version."""
 
-    path: Path
+    path: str
 
 
 class Cifar100Config(DataBase, frozen=True, tag="cifar100"):
     """CIFAR-100, binary version."""
 
-    path: Path
+    path: str
 
 
 class ImageFolderConfig(DataBase, frozen=True, tag="image-folder"):
     """A folder per class, or files named after their class."""
 
-    path: Path
+    path: str
     size: Size = 224
     classes: tuple[str, ...] = ()
 
@@ -71,7 +66,7 @@ class ImageFolderConfig(DataBase, frozen=True, tag="image-folder"):
 class CocoConfig(DataBase, frozen=True, tag="coco"):
     """COCO 2017."""
 
-    path: Path
+    path: str
     task: Literal["segmentation", "detection"] = "detection"
     size: Size | None = None
     classes: tuple[str, ...] = ()
@@ -110,16 +105,18 @@ def _open(config: DataConfig, split: Literal["train", "test"]) -> "Labelled":
 
             return shapes(config.task, split, getattr(config, split), config.size, config.seed)
         case MnistConfig():
-            return formats.mnist(config.path, split)
+            return formats.mnist(Path(config.path), split)
         case Cifar10Config():
-            return formats.cifar10(config.path, split)
+            return formats.cifar10(Path(config.path), split)
         case Cifar100Config():
-            return formats.cifar100(config.path, split)
+            return formats.cifar100(Path(config.path), split)
         case ImageFolderConfig():
-            return formats.image_folder(config.path, split, config.size, config.classes or None)
+            return formats.image_folder(
+                Path(config.path), split, config.size, config.classes or None
+            )
         case CocoConfig():
             return formats.coco(
-                config.path, split, config.task, config.classes or None, config.size
+                Path(config.path), split, config.task, config.classes or None, config.size
             )
 
 
@@ -135,11 +132,11 @@ def read_data(text: str) -> DataConfig:
     kind, _, rest = text.partition(":")
     option = {"digits": "", "shapes": "task"}.get(kind, "path")
     try:
-        return msgspec.convert(
-            {"kind": kind, **({option: rest} if rest and option else {})}, DataConfig, strict=False
-        )
+        content = {"kind": kind, **({option: rest} if rest and option else {})}
+        found: DataConfig = msgspec.convert(content, DataConfig)
     except msgspec.ValidationError as problem:
         raise DataError(
             f"--data {text}: {problem}; such as digits, shapes:segmentation, mnist:PATH, cifar10:PATH,"
             " image-folder:PATH, coco:PATH"
         ) from problem
+    return found

@@ -2,9 +2,11 @@
 
 from mobilekit.pipeline.compressing import Pruning, Specialization, prune, specialize
 from mobilekit.pipeline.exporting import export
+from mobilekit.pipeline.history import TrainingHistory, history
 from mobilekit.pipeline.inspecting import Inspection, inspect
 from mobilekit.pipeline.profiling import Profile, ProfileRequest, profile
 from mobilekit.pipeline.request import ExportRequest
+from mobilekit.pipeline.sensitivity import Sensitivity, SensitivityRequest, sensitivity
 from mobilekit.pipeline.verifying import Verification, VerifyRequest, verify
 
 __all__ = [
@@ -13,13 +15,18 @@ __all__ = [
     "Profile",
     "ProfileRequest",
     "Pruning",
+    "Sensitivity",
+    "SensitivityRequest",
     "Specialization",
+    "TrainingHistory",
     "Verification",
     "VerifyRequest",
     "export",
+    "history",
     "inspect",
     "profile",
     "prune",
+    "sensitivity",
     "specialize",
     "verify",
 ]

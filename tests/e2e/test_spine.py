@@ -158,3 +158,49 @@ def test_a_recipe_prunes_folds_and_exports_to_verified_files(command, tmp_path: 
     assert max(pruned["residual"], folded["residual"]) <= 1e-5
     assert "batch_norm" not in {layer["operator"] for layer in found["cost"]["layers"]}
     assert [file["parity"]["verdict"] for file in found["files"]] == ["pass"]
+
+
+def test_a_recipe_trains_with_methods_prunes_exactly_and_exports(command, tmp_path: Path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        'name = "digits"\nseed = 5\nnet = { kind = "lenet-caffe" }\n'
+        'data = { kind = "digits", train = 320, test = 100 }\ntargets = [{ kind = "tflite" }]\n'
+        '[[steps]]\nkind = "train"\nepochs = 2\nbatch_size = 32\nduring = [\n'
+        '  { kind = "sparsify", granularity = "filter", sparsity = 0.5 },\n'
+        '  { kind = "kernel_sparsity", strength = 0.1, threshold = 0.001 },\n'
+        ']\n[[steps]]\nkind = "prune"\n'
+        '[[steps]]\nkind = "train"\nepochs = 1\nduring = [{ kind = "distill" }]\n'
+    )
+    out = tmp_path / "digits"
+    code, text, err = command("run", recipe, "--out", out, "--json", "--quiet")
+    assert code == 0, err
+    found = json.loads(text)
+    trained, pruned, taught = found["steps"]
+    assert [trained["kind"], pruned["kind"], taught["kind"]] == ["train", "prune", "train"]
+    assert "35 of 70 groups are zero" in " ".join(trained["notes"])
+    # half of 20 and of 50 filters, rounded up to multiples of 8, are 16 and 32: by hand
+    convolutions = 16 * 25 + 16 + 32 * 16 * 25 + 32
+    assert pruned["params_after"] == convolutions + 32 * 16 * 500 + 500 + 500 * 10 + 10
+    assert pruned["residual"] <= 1e-5
+    assert found["weights"] == "trained"
+    assert [file["parity"]["verdict"] for file in found["files"]] == ["pass"]
+    history = json.loads((tmp_path / "digits.training" / "1-train" / "history.json").read_text())
+    assert [epoch["epoch"] for epoch in history["epochs"]] == [1, 2]
+    code, _, err = command("run", recipe, "--out", out, "--resume", "--json", "--quiet")
+    assert code == 0, err
+
+
+def test_specialized_it_still_becomes_verified_files(command, tmp_path: Path):
+    net = f"{Path(__file__).with_name('nets.py')}:tiny"
+    labels = tmp_path / "labels.txt"
+    labels.write_text("cat\ndog\nbird\nfish\nhorse\n")
+    arguments = ("--input", "image=1x3x32x32", "--labels", labels, "--keep", "horse,dog")
+    code, text, err = command("specialize", net, *arguments, "--out", tmp_path / "two", "--json")
+    assert code == 0, err
+    assert json.loads(text)["step"]["kept_classes"] == [1, 4]
+    arguments = ("--to", "tflite", "--runs", "0", "--out", tmp_path / "files", "--json")
+    code, text, err = command("export", tmp_path / "two", *arguments)
+    assert code == 0, err
+    manifest = json.loads(text)
+    assert manifest["labels"] == ["dog", "horse"]
+    assert [file["parity"]["verdict"] for file in manifest["files"]] == ["pass"]

@@ -34,6 +34,7 @@ from mobilekit.compress.regularization.coupled import Member
 from mobilekit.compress.regularization.group_penalty import Form
 from mobilekit.compress.sparsity.granularity import groups_of
 from mobilekit.compress.sparsity.grouped import Grouped
+from mobilekit.compress.sparsity.records import filter_records, zero_records
 from mobilekit.core.errors import NoEffectError, RecipeError
 
 
@@ -124,6 +125,11 @@ class Shrinking(Handle):
         with torch.no_grad():
             value = norms.penalty(self._groups, self._config) if self._proximal else self._value
         return {"penalty": float(value), "zero_groups": float(self._zero())}
+
+    def records(self) -> dict[str, Tensor]:
+        """Return how many groups are zero, and of filters their mean |W|."""
+        dead = [norms.group_norms(each).eq(0).reshape(-1) for each in self._groups]
+        return filter_records(self._groups) | zero_records(self._groups, dead)
 
     @torch.no_grad()
     def _zero(self) -> int:

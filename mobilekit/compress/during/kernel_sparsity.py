@@ -136,6 +136,14 @@ class Dying(Handle):
         """Return the term, and how many filters are zero."""
         return {"penalty": float(self._value), "zero_filters": float(self._count()[0])}
 
+    def records(self) -> dict[str, Tensor]:
+        """Return the values at the end of the last epoch, before zeroing, and which filters are zero."""
+        found = {f"values.{name}": each for name, each in (self.history or [{}])[-1].items()}
+        for layer in self.filters:
+            none = torch.zeros(layer.count, dtype=torch.bool)
+            found[f"zero.{layer.name}"] = self.dead.get(layer.name, none)
+        return found
+
     def state_dict(self) -> dict[str, Any]:
         """Return masks and history."""
         state: dict[str, Any] = {f"dead.{name}": dead.clone() for name, dead in self.dead.items()}

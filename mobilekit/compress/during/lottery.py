@@ -29,6 +29,7 @@ from torch.optim import Optimizer
 
 from mobilekit.compress.base import Context, Handle
 from mobilekit.compress.sparsity.axes import Axes, sparsifier
+from mobilekit.compress.sparsity.records import filter_records, zero_records
 from mobilekit.compress.sparsity.sparsifier import Sparsifier
 from mobilekit.core.errors import ModelError, RecipeError
 
@@ -104,6 +105,11 @@ class Drawing(Handle):
     def figures(self) -> dict[str, float]:
         """Return round and sparsity."""
         return {"sparsity": self.sparsifier.sparsity, "round": float(self.round)}
+
+    def records(self) -> dict[str, Tensor]:
+        """Return sparsities, of filters also their mean |W|, and which are zero."""
+        made = self.sparsifier
+        return filter_records(made.groups) | zero_records(made.groups, made.dead)
 
     def state_dict(self) -> dict[str, Any]:
         """Return masks, the round, and what to go back to."""

@@ -20,18 +20,23 @@ Source:
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mobilekit.compress.base import Context, Handle
+from mobilekit.compress.sensitivity.allotment import sparsities_for
 from mobilekit.compress.sparsity.axes import Axes, sparsifier
 from mobilekit.compress.sparsity.comparisons import Cost
+from mobilekit.compress.sparsity.records import filter_records, zero_records
 from mobilekit.compress.sparsity.schedule import Schedule, schedule
 from mobilekit.compress.sparsity.sparsifier import Sparsifier
+from mobilekit.core.errors import RecipeError
+from mobilekit.core.reports import SensitivityReport
 
 
 class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,8 +45,15 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sparsity: float = 0.5
     """Share of the groups that are zero in the end, 0–1, 1 excluded."""
     granularity: str = "weight"
+    """Which blocks of weights vanish together: `weight`, `kernel`, `filter`, `row`, `head`, `2:4`, ..."""
     context: str | dict[str, float] = "local"
+    """Which scores are compared: `local`, `global`, `block`, `sensitivity`, or sparsities by layer pattern."""
+    report: str = ""
+    """Of context `sensitivity`: the file that `mobilekit sensitivity --by layer --out` wrote."""
+    bound: Annotated[float, Meta(ge=0)] = 0.02
+    """Of context `sensitivity`: least SQNR of a layer in dB; of other measures, how far they may fall."""
     criterion: str = "large_final"
+    """What says how much a group matters: `movement`, `taylor`, `fpgm`, `batch_norm_scale`, ..."""
     schedule: str | dict[str, Any] = "one_cycle"
     """A name, or a table of a `kind` and its options."""
     layers: tuple[str, ...] = ()
@@ -71,10 +83,26 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def axes(self) -> Axes:
         """Return the other axes."""
+        context = self.context if self.context != "sensitivity" else self._by_sensitivity()
         return Axes(
-            self.sparsity, self.granularity, self.context, self.criterion,  # type: ignore[arg-type]
+            self.sparsity, self.granularity, context, self.criterion,  # type: ignore[arg-type]
             self.layers, self.without, self.cost, self.least, self.clusters,
         )  # fmt: skip
+
+    def _by_sensitivity(self) -> dict[str, float]:
+        """Return a sparsity per layer, as far as the report allows."""
+        if not self.report:
+            raise RecipeError(
+                "sparsify: context sensitivity needs a report; make one by mobilekit sensitivity --out"
+            )
+        path = Path(self.report)
+        try:
+            report = msgspec.json.decode(path.read_bytes(), type=SensitivityReport)
+        except OSError as problem:
+            raise RecipeError(f"{path}: cannot be read ({problem.strerror})") from problem
+        except msgspec.DecodeError as problem:
+            raise RecipeError(f"{path}: is not a sensitivity report: {problem}") from problem
+        return sparsities_for(report, self.bound, self.sparsity)
 
     def start(self, network: nn.Module, context: Context) -> Handle:
         """Begin to sparsify a network.
@@ -114,6 +142,11 @@ class Sparsifying(Handle):
             "sparsity": self.sparsifier.sparsity,
             "zero_groups": float(self.sparsifier.count[0]),
         }
+
+    def records(self) -> dict[str, Tensor]:
+        """Return sparsities, of filters also their mean |W|, and which are zero."""
+        made = self.sparsifier
+        return filter_records(made.groups) | zero_records(made.groups, made.dead)
 
     def state_dict(self) -> dict[str, Any]:
         """Return masks and references."""

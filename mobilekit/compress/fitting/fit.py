@@ -11,9 +11,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -130,7 +130,7 @@ def _run(
     )
     keeper = Keeper(place / LAST, course.checkpoint_every)
     trainer.callbacks += [ActingCallback(acting), recorder, *callbacks, keeper]  # type: ignore[attr-defined]
-    checkpoint = _checkpoint(place, training) if training.resume else None
+    checkpoint = _checkpoint(place, training, fitting) if training.resume else None
     trainer.fit(
         fitting,
         train,
@@ -156,7 +156,7 @@ def _trainer(flags: Mapping[str, Any], **options: Any) -> pl.Trainer:
     """
     try:
         made = pl.Trainer(**{"accelerator": "cpu", "devices": 1, **options, **flags})
-    except MisconfigurationException as problem:
+    except (MisconfigurationException, ModuleNotFoundError) as problem:
         raise RuntimeUnavailableError(
             f"training: {' '.join(str(problem).split())[:200]}"
         ) from problem
@@ -195,11 +195,11 @@ def _test_loader(data: Labelled, course: Course) -> DataLoader[Any]:
     )
 
 
-def _checkpoint(place: Path, training: Training) -> Path:
+def _checkpoint(place: Path, training: Training, fitting: Fitting) -> Path:
     """Return the last checkpoint.
 
     Raises:
-        TrainingError: there is none, it is damaged, or it is of another recipe.
+        TrainingError: there is none, it is damaged, or it is of another recipe or network.
     """
     path = place / LAST
     if not path.is_file():
@@ -207,13 +207,25 @@ def _checkpoint(place: Path, training: Training) -> Path:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         found = content["callbacks"]["Recorder"]["digest"]
+        shapes = {name: each.shape for name, each in content["state_dict"].items()}
     except Exception as problem:
         raise TrainingError(f"{path}: is no checkpoint of mobilekit, or damaged") from problem
     if found != training.digest:
         raise TrainingError(
             f"{path}: is of another recipe; give the recipe it was begun with, or leave --resume out"
         )
+    mine = {name: each.shape for name, each in fitting.state_dict().items()}
+    for name in sorted(mine.keys() | shapes.keys()):
+        if mine.get(name) != shapes.get(name):
+            raise TrainingError(
+                f"{path}: is of another network: {name} is {_said(shapes.get(name))} there,"
+                f" {_said(mine.get(name))} here"
+            )
     return path
+
+
+def _said(shape: torch.Size | None) -> str:
+    return "absent" if shape is None else str(list(shape))
 
 
 def _bring_back(

@@ -1,7 +1,7 @@
 """What happened in each epoch: numbers for machines, weights of every epoch where asked for."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,20 @@ import lightning.pytorch as pl
 import msgspec
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from mobilekit.compress.acting import Acting
 from mobilekit.compress.fitting.module import Fitting
 from mobilekit.compress.fitting.order import Resumable
 from mobilekit.compress.fitting.tasks import METRICS
 from mobilekit.core import files
+from mobilekit.core.histories import HISTORY, records_name, weights_name
+from mobilekit.data.task import Labelled
 
-HISTORY = "history.json"
 PAUSE_S = 2.0
 """Seconds between two lines of progress."""
+MOST_FILTERS = 64
+"""Filters of the first convolution that are recorded, the first ones."""
 
 
 class Epoch(msgspec.Struct, frozen=True):
@@ -29,6 +32,8 @@ class Epoch(msgspec.Struct, frozen=True):
     loss: float
     metric: float
     figures: dict[str, float]
+    kept: bool = False
+    """Whether its weights are in the folder."""
 
 
 class History(msgspec.Struct, frozen=True):
@@ -51,7 +56,7 @@ class Recorder(pl.Callback):
         acting: whose figures are noted.
         loader: of the training.
         progress: takes a line of text.
-        folder: for `history.json` and weights; None for neither.
+        folder: for `history.json`, records and weights; None for none of them.
         keep_epochs: keep the weights of every epoch, as `epoch-001.safetensors`.
         digest: of the recipe, which a checkpoint is of.
     """
@@ -104,7 +109,8 @@ class Recorder(pl.Callback):
         name = METRICS[pl_module.task]
         metric = float(trainer.callback_metrics.get(name, float("nan")))
         mean = sum(losses) / max(len(losses), 1)
-        one = Epoch(trainer.current_epoch + 1, mean, metric, self._acting.figures())
+        kept = self._keep and self._folder is not None
+        one = Epoch(trainer.current_epoch + 1, mean, metric, self._acting.figures(), kept)
         self.epochs.append(one)
         pl_module.log_dict(one.figures)
         figures = "".join(f", {key} {value:.4g}" for key, value in one.figures.items())
@@ -112,13 +118,11 @@ class Recorder(pl.Callback):
             f"epoch {one.epoch} of {trainer.max_epochs}: {name} {metric:.4f}, loss {mean:.4g}{figures}"
         )
         if self._folder is not None and trainer.is_global_zero:
-            if self._keep:
-                state = {
-                    key: each.detach().cpu().contiguous()
-                    for key, each in self._acting.network.state_dict().items()
-                }
-                path = self._folder / f"epoch-{one.epoch:03d}.safetensors"
-                files.write_bytes(path, save(state))
+            network = self._acting.network
+            if kept:
+                _save(self._folder / weights_name(one.epoch), network.state_dict())
+            records = self._acting.records() | _first_filters(network)
+            _save(self._folder / records_name(one.epoch), records)
             self._write(pl_module)
 
     def history(self, fitting: Fitting, data: str) -> History:
@@ -150,5 +154,28 @@ class Recorder(pl.Callback):
 
     def _write(self, fitting: Fitting) -> None:
         assert self._folder is not None  # noqa: S101  asked by the caller
-        text = msgspec.json.format(msgspec.json.encode(self.history(fitting, "")), indent=2)
+        data = self._loader.dataset
+        assert isinstance(data, Labelled)  # noqa: S101  its own loader
+        history = self.history(fitting, data.provenance)
+        text = msgspec.json.format(msgspec.json.encode(history), indent=2)
         files.write_text(self._folder / HISTORY, text.decode() + "\n")
+
+
+def _first_filters(network: nn.Module) -> dict[str, Tensor]:
+    """Return the filters of the first convolution, `filters.<weight>`, `[filters, C, H, W]`."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            return {
+                f"filters.{name}.weight".replace("..", "."): module.weight[:MOST_FILTERS].float()
+            }
+    return {}
+
+
+def _save(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Write tensors, tied ones once per name; what is no tensor is left out."""
+    own = {
+        name: each.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, each in tensors.items()
+        if isinstance(each, Tensor)
+    }
+    files.write_bytes(path, save(own))

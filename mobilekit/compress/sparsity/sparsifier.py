@@ -245,9 +245,7 @@ class Sparsifier:
     def _random(self, group: Grouped) -> Tensor:
         """Return a number per group, the same ones at each call, shape `[count]`."""
         device = group.weight.device
-        generator = torch.Generator(device).manual_seed(
-            child_seed(self.seed, group.name, str(group.part))
-        )
+        generator = torch.Generator(device).manual_seed(child_seed(self.seed, group.name))
         return torch.rand(group.count, generator=generator, device=device)
 
     def _gradient(self, group: Grouped) -> Tensor:

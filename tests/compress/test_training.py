@@ -1,0 +1,229 @@
+"""The callback in a person's own Lightning module, against a loop written by hand."""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from mobilekit.compress.acting import Acting
+from mobilekit.compress.base import Batch, Context, During, Handle
+from mobilekit.compress.during.distill import Distill
+from mobilekit.compress.during.group_penalty import GroupPenalty
+from mobilekit.compress.during.sparsify import Sparsify
+from mobilekit.compress.training import ActingCallback
+from mobilekit.core.errors import ModelError, TrainingError
+from tests.compress.fitting.material import Dots, drawn, plain, rich
+
+
+@pytest.fixture(autouse=True)
+def lightning_is_quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own advice: few workers, no logger
+        yield
+
+
+class Own(pl.LightningModule):
+    """What a person has: a network, a loss, an optimizer."""
+
+    def __init__(self, network: nn.Module, acting: Acting) -> None:
+        super().__init__()
+        self.network, self.beside = network, acting.modules()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        return functional.cross_entropy(self.network(batch[0]), batch[1])
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self.network(batch[0])
+
+    def configure_optimizers(self) -> Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1, momentum=0.9)
+
+
+def trained(
+    network: nn.Module, methods: Sequence[During], dtype: torch.dtype = torch.float32, **flags: Any
+) -> tuple[Acting, pl.Trainer]:
+    """Train on five batches of 14 images per epoch, in their order."""
+    acting = Acting(network, methods, Context(inputs=(torch.zeros(1, 1, 8, 8, dtype=dtype),)))
+    resume = flags.pop("resume", None)
+    trainer = pl.Trainer(**{
+        "accelerator": "cpu", "devices": 1, "max_epochs": 2, "logger": False, "num_sanity_val_steps": 0,
+        "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False,
+        "callbacks": [ActingCallback(acting)],
+    } | flags)  # fmt: skip
+    data = DataLoader(Dots(70, dtype), 14)
+    trainer.fit(Own(network, acting), data, DataLoader(Dots(9, dtype), 9), ckpt_path=resume)
+    return acting, trainer
+
+
+@dataclass
+class Recording(Handle):
+    """Writes down what it is told; its term is the mean of the outputs."""
+
+    steps: list[float] = field(default_factory=list)
+    epochs: list[float] = field(default_factory=list)
+    batches: list[tuple[int, int]] = field(default_factory=list)
+    backwards: int = 0
+
+    def start(self, network: nn.Module, context: Context) -> Handle:
+        del network, context
+        return self
+
+    def penalty(self, batch: Batch, outputs: Any) -> Tensor | None:
+        assert torch.is_grad_enabled()
+        assert outputs.requires_grad
+        self.batches.append((len(batch.inputs[0]), int(batch.target.sum())))
+        return None
+
+    def after_backward(self) -> None:
+        self.backwards += 1
+
+    def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
+        assert optimizer is not None
+        assert all(each.grad is not None for each in optimizer.param_groups[0]["params"])
+        self.steps.append(progress)
+
+    def after_epoch(self, progress: float, optimizer: Optimizer | None = None) -> None:
+        self.epochs.append(progress)
+
+
+@pytest.mark.parametrize(("collected", "steps"), [(1, 10), (2, 6), (5, 2)])
+def test_methods_are_told_of_steps_not_of_batches(collected: int, steps: int) -> None:
+    method = Recording()
+    trained(plain(), [method], accumulate_grad_batches=collected, val_check_interval=2)
+    assert method.steps == pytest.approx([(step + 1) / steps for step in range(steps)], abs=1e-12)
+    assert method.epochs == [0.5, 1.0]
+    assert method.backwards == steps
+    labels = Dots(70).labels.view(5, 14).sum(1).tolist()
+    assert method.batches == [(14, total) for total in labels] * 2
+
+
+BETA, LAMBDA, HEAT = 0.3, 0.02, 4.0
+
+
+def by_hand(
+    network: nn.Module, teacher: nn.Module, collected: int, clip: float | None
+) -> nn.Module:
+    """The same training, written out: soft targets, group lasso over filters, clipping."""
+    data = Dots(70, torch.float64)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9)
+    for _ in range(2):
+        batches = list(zip(data.images.split(14), data.labels.split(14), strict=True))
+        for start in range(0, 5, collected):
+            optimizer.zero_grad()
+            total = torch.zeros((), dtype=torch.float64)
+            for images, labels in batches[start : start + collected]:
+                logits = network(images)
+                with torch.no_grad():
+                    wanted = (teacher(images) / HEAT).softmax(1)
+                found = (logits / HEAT).log_softmax(1)
+                divergence = (wanted * (wanted.log() - found)).sum(1).mean() * HEAT**2
+                task = functional.cross_entropy(logits, labels)
+                total = total + (BETA * divergence + (1 - BETA) * task) / collected
+            lasso = sum(
+                layer.weight.flatten(1).norm(dim=1).sum()
+                for layer in network.modules()
+                if isinstance(layer, nn.Conv2d)
+            )
+            (total + LAMBDA * lasso).backward()  # type: ignore[no-untyped-call]
+            if clip is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), clip)
+            optimizer.step()
+    return network
+
+
+@pytest.mark.parametrize("clip", [None, 0.1], ids=["free", "clipped"])
+@pytest.mark.parametrize("collected", [1, 2])
+def test_weights_are_those_of_the_loop_by_hand(collected: int, clip: float | None) -> None:
+    teacher, found, expected = plain(5).double(), plain().double(), plain().double()
+    by_hand(expected, teacher, collected, clip)
+    context = Context(inputs=(torch.zeros(1, 1, 8, 8),), original=teacher)
+
+    class Taught(Distill):
+        def start(self, network: nn.Module, _context: Context) -> Handle:
+            return super().start(network, context)
+
+    methods = [
+        Taught(beta=BETA, temperature=HEAT),
+        GroupPenalty(strength=LAMBDA, layers=("0", "2")),
+    ]
+    trained(
+        found, methods, torch.float64, accumulate_grad_batches=collected, gradient_clip_val=clip
+    )
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], value, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("collected", [1, 2])
+def test_several_methods_act_in_an_own_module(precision: str, collected: int) -> None:
+    wide = drawn(nn.Sequential(nn.Conv2d(1, 9, 3), nn.SiLU(), nn.Flatten(), nn.Linear(324, 3)), 1)
+    network = rich()
+    method = Distill(features="fitnet", pairs={"0": "0"}, teacher="wide")
+
+    class Taught(Sparsify):
+        """Carries nothing but the exact sparsity."""
+
+    context = Context(inputs=(torch.zeros(1, 1, 8, 8),), load=lambda _name: wide)
+    acting = Acting(network, [method, Taught(sparsity=0.6), Taught(granularity="filter")], context)
+    adapter = next(acting.parameters()).detach().clone()
+    trainer = pl.Trainer(
+        accelerator="cpu", devices=1, max_epochs=2, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, callbacks=[ActingCallback(acting)],
+        precision=precision, accumulate_grad_batches=collected,  # type: ignore[arg-type]
+    )  # fmt: skip
+    trainer.fit(Own(network, acting), DataLoader(Dots(70), 14))
+    assert not torch.equal(next(acting.parameters()).detach(), adapter)
+    notes = acting.finish()
+    assert notes[1].startswith("sparsify: 618 of 1,032 groups")
+    assert notes[2].startswith("sparsify: 8 of 16 groups")
+    assert all(each.isfinite().all() for each in network.parameters())
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_goes_on_from_a_checkpoint_of_an_own_training(tmp_path: Path) -> None:
+    whole, stopped = rich(), rich()
+    methods = [Sparsify(sparsity=0.5)]
+    torch.default_generator.manual_seed(3)
+    trained(whole, methods)
+    torch.default_generator.manual_seed(3)
+    _, trainer = trained(stopped, methods, max_epochs=1, limit_train_batches=1.0)
+    del trainer
+
+    class Save(pl.Callback):
+        def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+            trainer.save_checkpoint(tmp_path / f"{trainer.current_epoch}.ckpt")
+
+    acting = Acting(rich(), methods, Context(inputs=(torch.zeros(1, 1, 8, 8),)))
+    torch.default_generator.manual_seed(3)
+    trained(acting.network, methods, callbacks=[ActingCallback(acting), Save()])
+    again = rich(7)
+    trained(again, methods, resume=tmp_path / "0.ckpt")
+    for name, value in whole.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+
+
+def test_checkpoint_without_methods_is_refused() -> None:
+    acting = Acting(plain(), [Sparsify()], Context(inputs=(torch.zeros(1, 1, 8, 8),)))
+    with pytest.raises(ModelError, match="it holds nothing of the methods of this training"):
+        ActingCallback(acting).load_state_dict({})
+
+
+def test_watching_ends_with_the_training_whatever_happens() -> None:
+    network = plain()
+    trained(network, [Sparsify()])
+    assert not network._forward_hooks
+    with torch.no_grad():
+        network[0].weight[0, 0, 0, 0] = math.nan
+    with pytest.raises(TrainingError, match=r"0\.weight has values that are not finite"):
+        trained(network, [])
+    assert not network._forward_hooks
