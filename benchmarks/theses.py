@@ -289,7 +289,7 @@ def interval(values: list[float]) -> list[float]:
     if len(values) < 2 or statistics.stdev(values) == 0:
         return [round(mean, 5)] * 2
     half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    return [round(mean - half, 5), round(mean + half, 5)]
+    return [round(float(mean - half), 5), round(float(mean + half), 5)]
 
 
 if __name__ == "__main__":

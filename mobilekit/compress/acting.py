@@ -57,6 +57,11 @@ class Acting:
         """Yield parameters to be given to the optimizer beside the network's."""
         yield from self.modules().parameters()
 
+    def settle(self) -> None:
+        """Follow the network to another device."""
+        for handle in self.handles:
+            handle.settle()
+
     @property
     def task_weight(self) -> float:
         """What the loss of the task is multiplied by."""

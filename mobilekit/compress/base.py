@@ -108,6 +108,9 @@ class Handle:
         """Return modules of its own that train with the network."""
         return ()
 
+    def settle(self) -> None:
+        """Take masks and the like to where the network's weights are now."""
+
     def penalty(self, batch: Batch, outputs: Any) -> Tensor | None:
         """Return a term to add to the loss, shape `[]`, with its graph; None for nothing."""
         del batch, outputs

@@ -144,4 +144,9 @@ def _made(place: Place, options: dict[str, Any], where: str) -> Any:
             f"{where}: unknown {what} {kind!r}; known: {', '.join(known)}.{suggestion(kind, known)}"
         )
     rest = {key: value for key, value in options.items() if key != "kind"}
-    return from_mapping(rest, options_of(kind), where)
+    try:
+        return from_mapping(rest, options_of(kind), where)
+    except RecipeError as problem:  # one of the options' own checks does not know where it stands
+        if str(problem).startswith(where):
+            raise
+        raise RecipeError(f"{where}: {problem}") from problem

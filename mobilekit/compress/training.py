@@ -36,8 +36,9 @@ class ActingCallback(pl.Callback):
         self._randomness: dict[str, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Watch the network, and go on with the random numbers of the checkpoint."""
+        """Watch the network where it is now, and go on with the random numbers of the checkpoint."""
         del pl_module
+        self.acting.settle()
         self._steps = trainer.global_step
         self._hooks.append(self.acting.network.register_forward_hook(self._see))
         if self._randomness:

@@ -35,10 +35,12 @@ from mobilekit.compress.distillation.adapters import adapter
 from mobilekit.compress.distillation.capture import captured, feature_shapes
 from mobilekit.compress.distillation.mixture import Mixture
 from mobilekit.compress.distillation.pairs import pairs
+from mobilekit.compress.distillation.resizing import resized
 from mobilekit.compress.distillation.teacher import Teacher
 from mobilekit.compress.outputs import first_of
 from mobilekit.compress.specialization.teacher import restricted_teacher
 from mobilekit.core.errors import NoEffectError, RecipeError
+from mobilekit.data.task import IGNORED
 
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 LogitLoss = Literal["soft_target", "logits_mse", "decoupled", "mutual"]
@@ -195,6 +197,7 @@ class Learning(Handle):
             return logit_losses.logits_mse(mine, its)
         if self._config.loss == "decoupled":
             labels = _labels(batch)
+            mine = _as_fine(mine, labels)
             return logit_losses.decoupled(mine, its, labels, temperature=temperature)
         return logit_losses.soft_target(mine, its, temperature)
 
@@ -211,7 +214,8 @@ class Learning(Handle):
     def _with_peer(self, mine: Tensor, batch: Batch, weight: float) -> Tensor:
         """Let each learn from the other; the peer learns the task as well."""
         its = first_of(self._peer[0](*batch.inputs))
-        task = functional.cross_entropy(its, _labels(batch))
+        labels = _labels(batch)
+        task = functional.cross_entropy(_as_fine(its, labels), labels)
         both = logit_losses.mutual(mine, its) + logit_losses.mutual(its, mine)
         self._value = (weight * both).detach()
         return weight * both + self.task_weight * task
@@ -220,4 +224,11 @@ class Learning(Handle):
 def _labels(batch: Batch) -> Tensor:
     if not isinstance(batch.target, Tensor):
         raise RecipeError("distill: this loss needs labels, one class per example or pixel")
-    return batch.target
+    if batch.target.ndim < 3:
+        return batch.target
+    return batch.target.where(batch.target != IGNORED, logit_losses.IGNORED)
+
+
+def _as_fine(logits: Tensor, labels: Tensor) -> Tensor:
+    """Resize a map of logits, `[N, C, h, w]`, to that of its labels, `[N, H, W]`."""
+    return resized(logits, labels.shape[1:]) if logits.ndim == 4 else logits

@@ -18,6 +18,7 @@ Source:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -32,7 +33,7 @@ from mobilekit.compress.regularization import coupled as channels
 from mobilekit.compress.regularization import group_penalty as norms
 from mobilekit.compress.regularization.coupled import Member
 from mobilekit.compress.regularization.group_penalty import Form
-from mobilekit.compress.sparsity.granularity import groups_of
+from mobilekit.compress.sparsity.granularity import granularity, groups_of
 from mobilekit.compress.sparsity.grouped import Grouped
 from mobilekit.compress.sparsity.records import filter_records, zero_records
 from mobilekit.core.errors import NoEffectError, RecipeError
@@ -44,6 +45,7 @@ class GroupPenalty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strength: Annotated[float, Meta(ge=0)] = 1e-4
     """λ."""
     granularity: str = "filter"
+    """Which weights make a group: `filter`, `kernel`, `row`, `head`, ..."""
     form: Form = "norm"
     """‖W_g‖₂; `weighted`: times √p, for p weights of a group; `mean`: mean |w|."""
     proximal: bool = False
@@ -54,6 +56,9 @@ class GroupPenalty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Patterns of names; all layers of the kinds that have the granularity without them."""
     without: tuple[str, ...] = ()
     """Patterns of names of layers that are left alone."""
+
+    def __post_init__(self) -> None:
+        granularity(self.granularity)
 
     def start(self, network: nn.Module, context: Context) -> Handle:
         """Begin to act on a network.
@@ -143,6 +148,12 @@ class ShrinkingChannels(Handle):
         self, members: Sequence[Member], config: norms.GroupPenalty, *, proximal: bool
     ) -> None:
         self._members, self._config, self._proximal = members, config, proximal
+
+    def settle(self) -> None:
+        """Take the numbers of the channels to the weights."""
+        self._members = [
+            replace(each, channels=each.channels.to(each.weight.device)) for each in self._members
+        ]
 
     def after_backward(self) -> None:
         """Add the gradient."""

@@ -57,6 +57,10 @@ class Keeping(Handle):
         if not self._dead:
             raise NoEffectError("keep_zeros: no weight is zero")
 
+    def settle(self) -> None:
+        """Take the masks to the weights."""
+        self._dead = [(group, dead.to(group.weight.device)) for group, dead in self._dead]
+
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Zero them again."""
         del progress

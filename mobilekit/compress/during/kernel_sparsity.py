@@ -107,6 +107,11 @@ class Dying(Handle):
         if self._config.strength > 0:
             self._value = terms.add_gradient(self.filters, self._term)
 
+    def settle(self) -> None:
+        """Take the masks to the weights."""
+        devices = {layer.name: layer.weight.device for layer in self.filters}
+        self.dead = {name: each.to(devices[name]) for name, each in self.dead.items()}
+
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Keep dead filters at zero."""
         del progress

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mobilekit.compress.base import Context, Handle
-from mobilekit.compress.sparsity.axes import Axes, sparsifier
+from mobilekit.compress.during.sparsify import settle
+from mobilekit.compress.sparsity.axes import Axes, check_names, sparsifier
 from mobilekit.compress.sparsity.records import filter_records, zero_records
 from mobilekit.compress.sparsity.sparsifier import Sparsifier
 from mobilekit.core.errors import ModelError, RecipeError
@@ -37,7 +38,7 @@ from mobilekit.core.errors import ModelError, RecipeError
 class Lottery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the method."""
 
-    sparsity: float = 0.7
+    sparsity: Annotated[float, Meta(ge=0, lt=1)] = 0.7
     """Share of the groups that are zero in the ticket, 0–1, 1 excluded."""
     rounds: Annotated[int, Meta(ge=1)] = 3
     rewind_at: Annotated[float, Meta(ge=0, lt=1)] = 0.0
@@ -49,6 +50,9 @@ class Lottery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Patterns of names; all layers of the kinds that have the granularity without them."""
     without: tuple[str, ...] = ()
     """Patterns of names of layers that are left alone."""
+
+    def __post_init__(self) -> None:
+        check_names(self.granularity, self.criterion, self.context)
 
     def start(self, network: nn.Module, context: Context) -> Handle:
         """Begin the first part.
@@ -78,6 +82,10 @@ class Drawing(Handle):
         self._weights = _weights(network)
         self._memory: dict[str, dict[str, Any]] = {}
         self._noted = config.rewind_at == 0
+
+    def settle(self) -> None:
+        """Take the masks and references to the weights."""
+        settle(self.sparsifier)
 
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Note where to go back to, and at the end of a part prune and go back."""
@@ -145,7 +153,7 @@ class Drawing(Handle):
         for name, parameter in self._network.named_parameters():
             if name in self._memory:
                 optimizer.state[parameter] = {
-                    key: each.to(parameter.device) if isinstance(each, Tensor) else each
+                    key: each.to(parameter.device) if _alike(each, parameter) else each
                     for key, each in _copied(self._memory[name]).items()
                 }
             else:
@@ -175,3 +183,8 @@ def _copied(memory: Mapping[str, Any]) -> dict[str, Any]:
         key: each.detach().clone() if isinstance(each, Tensor) else each
         for key, each in memory.items()
     }
+
+
+def _alike(kept: Any, parameter: Tensor) -> bool:
+    """Say whether it lives where the parameter does; a count of steps does not."""
+    return isinstance(kept, Tensor) and kept.shape == parameter.shape

@@ -30,7 +30,7 @@ from torch.optim import Optimizer
 
 from mobilekit.compress.base import Context, Handle
 from mobilekit.compress.sensitivity.allotment import sparsities_for
-from mobilekit.compress.sparsity.axes import Axes, sparsifier
+from mobilekit.compress.sparsity.axes import Axes, check_names, sparsifier
 from mobilekit.compress.sparsity.comparisons import Cost
 from mobilekit.compress.sparsity.records import filter_records, zero_records
 from mobilekit.compress.sparsity.schedule import Schedule, schedule
@@ -42,7 +42,7 @@ from mobilekit.core.reports import SensitivityReport
 class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the method."""
 
-    sparsity: float = 0.5
+    sparsity: Annotated[float, Meta(ge=0, lt=1)] = 0.5
     """Share of the groups that are zero in the end, 0–1, 1 excluded."""
     granularity: str = "weight"
     """Which blocks of weights vanish together: `weight`, `kernel`, `filter`, `row`, `head`, `2:4`, ..."""
@@ -71,6 +71,7 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         self.when()
+        check_names(self.granularity, self.criterion, self.context, ("sensitivity",))
 
     def when(self) -> Schedule:
         """Return the schedule.
@@ -122,6 +123,10 @@ class Sparsifying(Handle):
         self.sparsifier = made
         self._when, self._notes = when, notes
 
+    def settle(self) -> None:
+        """Take the masks and references to the weights."""
+        settle(self.sparsifier)
+
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Zero more, or the same once more."""
         self.sparsifier.update(self._when(progress))
@@ -155,3 +160,12 @@ class Sparsifying(Handle):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take masks and references."""
         self.sparsifier.load_state_dict(state)
+
+
+def settle(made: Sparsifier) -> None:
+    """Take masks and references to where the weights are now."""
+    made.dead = [
+        dead.to(group.weight.device) for group, dead in zip(made.groups, made.dead, strict=True)
+    ]
+    for place, kept in made._reference.items():  # noqa: SLF001
+        made._reference[place] = kept.to(made.groups[place].weight.device)  # noqa: SLF001

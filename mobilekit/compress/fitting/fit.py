@@ -238,6 +238,7 @@ def _bring_back(
     """Move the network to the processor; take what processes of their own have trained."""
     network.cpu()
     fitting.beside.cpu()
+    acting.settle()
     if checkpoint is None:
         return
     content: Mapping[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)

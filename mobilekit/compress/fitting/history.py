@@ -149,7 +149,7 @@ class Recorder(pl.Callback):
             return mine
         strategy = self._trainer.strategy
         together = torch.tensor(mine, dtype=torch.float64, device=strategy.root_device)
-        mean: list[float] = strategy.reduce(together, reduce_op="mean").tolist()  # type: ignore[union-attr]
+        mean: list[float] = strategy.reduce(together, reduce_op="mean").tolist()
         return mean
 
     def _write(self, fitting: Fitting) -> None:

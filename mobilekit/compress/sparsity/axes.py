@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from mobilekit.compress.graph.channels import ChannelGraph
 from mobilekit.compress.sparsity.clustering import Clusters
-from mobilekit.compress.sparsity.comparisons import Context, Cost, comparisons
+from mobilekit.compress.sparsity.comparisons import CONTEXTS, Context, Cost, comparisons
 from mobilekit.compress.sparsity.criteria import criterion
 from mobilekit.compress.sparsity.granularity import granularity, groups_of
 from mobilekit.compress.sparsity.grouped import Grouped
 from mobilekit.compress.sparsity.roles import batch_norm_scales, heads
 from mobilekit.compress.sparsity.sparsifier import Sparsifier
 from mobilekit.compress.sparsity.work import work_of
-from mobilekit.core.errors import ModelError, NoEffectError, RecipeError
+from mobilekit.core.errors import ModelError, NoEffectError, RecipeError, suggestion
 
 OUTPUTS_WHOLE = ("filter", "row", "layer")
 """Granularities that take away whole outputs of a layer."""
@@ -41,6 +41,33 @@ class Axes:
     """Groups that stay in each layer, at least; none where single weights go, or whole layers."""
     clusters: int = 0
     """k: filters compete within k clusters of each layer (`clustered`); 0 for no clusters."""
+
+
+def check_names(
+    of_granularity: str, of_criterion: str, context: Context | str, more: Collection[str] = ()
+) -> None:
+    """Make sure that there are such axes, before there is a network.
+
+    Args:
+        of_granularity: name.
+        of_criterion: name.
+        context: name, or sparsities by pattern.
+        more: further names of contexts that are known.
+
+    Raises:
+        RecipeError: there is none of a name, or a sparsity out of range.
+    """
+    granularity(of_granularity)
+    criterion(of_criterion)
+    if isinstance(context, Mapping):
+        if not context:
+            raise RecipeError("context: a table of sparsities by layer needs an entry")
+    elif context not in {*CONTEXTS, *more}:
+        known = (*CONTEXTS, *more)
+        raise RecipeError(
+            f"unknown context {context!r}; there are {', '.join(known)}, and a table of sparsities by"
+            f" layer.{suggestion(context, known)}"
+        )
 
 
 def sparsifier(

@@ -25,6 +25,7 @@ def zero(group: Grouped, dead: Tensor, tensor: Tensor | None = None) -> None:
     """
     with torch.no_grad():
         view = group.view(tensor)
+        dead = dead.to(view.device)
         apart = [dim for dim in range(view.ndim) if dim not in group.dims]
         if len(apart) == 1:  # whole slices: the others are not even read
             view.index_fill_(apart[0], dead.nonzero().squeeze(1), 0)

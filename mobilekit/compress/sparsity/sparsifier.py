@@ -91,6 +91,7 @@ class Sparsifier:
         Raises:
             ModelError: a weight or gradient that is no number, or no gradient where one is needed.
         """
+        self._follow()
         changed = False
         for comparison in self.comparisons:
             changed |= self._compare(comparison, share * comparison.sparsity)
@@ -103,10 +104,18 @@ class Sparsifier:
     @torch.no_grad()
     def apply(self, optimizer: Optimizer | None = None) -> None:
         """Zero the dead groups, and what the optimizer remembers of them."""
+        self._follow()
         for group, dead in zip(self.groups, self.dead, strict=True):
             zero(group, dead)
             if optimizer is not None:
                 zero_state(group, dead, optimizer)
+
+    def _follow(self) -> None:
+        """Move masks and references to where the weights are: a trainer moves the network late."""
+        for i, group in enumerate(self.groups):
+            self.dead[i] = self.dead[i].to(group.weight.device)
+            if i in self._reference:
+                self._reference[i] = self._reference[i].to(group.weight.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors by name: masks, and the reference of the criterion where it has one."""

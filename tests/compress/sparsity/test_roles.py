@@ -136,3 +136,21 @@ def test_a_norm_before_the_layers_of_a_residual_sum_is_not_the_one_behind_them()
     assert behind["stem.weight"] is network.norms[0].weight
     assert behind["convolutions.0.weight"] is network.norms[1].weight
     assert behind["convolutions.1.weight"] is network.norms[2].weight
+
+
+def test_scales_behind_a_shuffle_follow_the_channels() -> None:
+    class Shuffled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm = nn.Conv2d(3, 6, 1), nn.BatchNorm2d(6)
+            self.head = nn.Conv2d(6, 2, 1)
+
+        def forward(self, image: Tensor) -> Tensor:
+            found = nn.functional.channel_shuffle(self.first(image), 2)
+            made: Tensor = self.head(self.norm(found))
+            return made
+
+    network = Shuffled()
+    network.norm.weight.data = torch.arange(6.0)
+    found = batch_norm_scales(ChannelGraph(network, IMAGE), network, groups_of(network, "filter"))
+    assert found["first.weight"].sizes().tolist() == [0, 2, 4, 1, 3, 5]
