@@ -135,7 +135,7 @@ class Learning(Handle):
         self._value = torch.zeros(())
         self._mine: Mapping[str, Tensor] = {}
         self._its: Mapping[str, Tensor] = {}
-        if config.features != "none":
+        if self._mixture.weights[1] > 0:
             self._pair(network, other, context)
 
     def _pair(self, network: nn.Module, other: nn.Module, context: Context) -> None:

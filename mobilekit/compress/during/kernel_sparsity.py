@@ -36,7 +36,7 @@ from mobilekit.compress.sparsity.granularity import groups_of
 from mobilekit.compress.sparsity.grouped import Grouped
 from mobilekit.compress.sparsity.masks import zero, zero_state
 from mobilekit.compress.sparsity.roles import heads
-from mobilekit.core.errors import ModelError, NoEffectError
+from mobilekit.core.errors import ModelError, NoEffectError, RecipeError
 
 
 class KernelSparsity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +56,8 @@ class KernelSparsity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the sum of all values that the zeroed filters stay below."""
     start_at: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """Share of the training before which no filter is zeroed."""
+    end_at: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    """Share of the training after which no further filter is zeroed, and the term is no longer added."""
     least: Annotated[int, Meta(ge=0)] = 1
     """Filters that stay in each layer, the greatest; 0 lets a layer die."""
     layers: tuple[str, ...] = ()
@@ -68,9 +70,13 @@ class KernelSparsity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         Raises:
             NoEffectError: no convolution is meant, or neither term nor threshold.
-            RecipeError: a pattern that matches no convolution.
+            RecipeError: a pattern that matches no convolution, or an end before the start.
             ModelError: example inputs that the network does not take.
         """
+        if self.end_at < self.start_at:
+            raise RecipeError(
+                f"kernel_sparsity: end_at {self.end_at} lies before start_at {self.start_at}"
+            )
         if self.strength == 0 and self.threshold == 0:
             raise NoEffectError("kernel_sparsity: strength and threshold are both 0")
         filters = groups_of(network, "filter", self.layers, self.without)
@@ -100,11 +106,11 @@ class Dying(Handle):
         """Whether each filter is zero, per layer, once some are."""
         self.history: list[dict[str, Tensor]] = []
         """Value of each filter at the end of each epoch, before zeroing, per layer."""
-        self._value = torch.zeros(())
+        self._value, self._progress = torch.zeros(()), 0.0
 
     def after_backward(self) -> None:
         """Add the gradient of the term."""
-        if self._config.strength > 0:
+        if self._config.strength > 0 and self._progress < self._config.end_at:
             self._value = terms.add_gradient(self.filters, self._term)
 
     def settle(self) -> None:
@@ -114,7 +120,7 @@ class Dying(Handle):
 
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Keep dead filters at zero."""
-        del progress
+        self._progress = progress
         for layer in self.filters:
             if layer.name in self.dead:
                 zero(layer, self.dead[layer.name])
@@ -125,7 +131,7 @@ class Dying(Handle):
         """Note the values, and zero what has become small."""
         found = terms.values(self.filters, literal=self._config.literal)
         self.history.append({name: each.cpu() for name, each in found.items()})
-        if progress >= self._config.start_at:
+        if self._config.start_at <= progress <= self._config.end_at:
             self.dead = end_epoch(
                 self.filters, self.dead, self._config.threshold, self._config.least
             )
@@ -154,7 +160,7 @@ class Dying(Handle):
         state: dict[str, Any] = {f"dead.{name}": dead.clone() for name, dead in self.dead.items()}
         for epoch, values in enumerate(self.history):
             state |= {f"values.{epoch}.{name}": each for name, each in values.items()}
-        return state | {"epochs": len(self.history)}
+        return state | {"epochs": len(self.history), "progress": self._progress}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take masks and history."""
@@ -168,6 +174,7 @@ class Dying(Handle):
             {name: state[f"values.{epoch}.{name}"] for name in counts}
             for epoch in range(int(state["epochs"]))
         ]
+        self._progress = float(state["progress"])
 
     def _count(self) -> tuple[int, int]:
         gone = sum(int(each.count_nonzero()) for each in self.dead.values())

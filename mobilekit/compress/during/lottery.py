@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mobilekit.compress.base import Context, Handle
-from mobilekit.compress.during.sparsify import settle
 from mobilekit.compress.sparsity.axes import Axes, check_names, sparsifier
 from mobilekit.compress.sparsity.records import filter_records, zero_records
 from mobilekit.compress.sparsity.sparsifier import Sparsifier
@@ -85,7 +84,7 @@ class Drawing(Handle):
 
     def settle(self) -> None:
         """Take the masks and references to the weights."""
-        settle(self.sparsifier)
+        self.sparsifier.settle()
 
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Note where to go back to, and at the end of a part prune and go back."""

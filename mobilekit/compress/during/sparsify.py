@@ -125,7 +125,7 @@ class Sparsifying(Handle):
 
     def settle(self) -> None:
         """Take the masks and references to the weights."""
-        settle(self.sparsifier)
+        self.sparsifier.settle()
 
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Zero more, or the same once more."""
@@ -160,12 +160,3 @@ class Sparsifying(Handle):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take masks and references."""
         self.sparsifier.load_state_dict(state)
-
-
-def settle(made: Sparsifier) -> None:
-    """Take masks and references to where the weights are now."""
-    made.dead = [
-        dead.to(group.weight.device) for group, dead in zip(made.groups, made.dead, strict=True)
-    ]
-    for place, kept in made._reference.items():  # noqa: SLF001
-        made._reference[place] = kept.to(made.groups[place].weight.device)  # noqa: SLF001

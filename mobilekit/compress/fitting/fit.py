@@ -28,6 +28,7 @@ from mobilekit.compress.fitting.tasks import check_fits
 from mobilekit.compress.training import ActingCallback
 from mobilekit.core.errors import (
     ElsewhereError,
+    OutputError,
     RecipeError,
     RuntimeUnavailableError,
     TrainingError,
@@ -84,7 +85,7 @@ def fit(
     folder = training.folder
     with tempfile.TemporaryDirectory() as temporary, _seeded(context.seed), _quiet():
         place = Path(temporary) if folder is None else folder
-        place.mkdir(parents=True, exist_ok=True)
+        _make(place)
         try:
             with Acting(network, methods, context) as acting:
                 context = replace(context, training=replace(training, folder=folder))
@@ -94,6 +95,13 @@ def fit(
             for module, mode in modes.items():
                 module.training = mode
     return history, notes
+
+
+def _make(place: Path) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise OutputError(f"{place}: cannot be made a folder ({problem.strerror})") from problem
 
 
 def _run(

@@ -91,7 +91,7 @@ class Sparsifier:
         Raises:
             ModelError: a weight or gradient that is no number, or no gradient where one is needed.
         """
-        self._follow()
+        self.settle()
         changed = False
         for comparison in self.comparisons:
             changed |= self._compare(comparison, share * comparison.sparsity)
@@ -104,13 +104,13 @@ class Sparsifier:
     @torch.no_grad()
     def apply(self, optimizer: Optimizer | None = None) -> None:
         """Zero the dead groups, and what the optimizer remembers of them."""
-        self._follow()
+        self.settle()
         for group, dead in zip(self.groups, self.dead, strict=True):
             zero(group, dead)
             if optimizer is not None:
                 zero_state(group, dead, optimizer)
 
-    def _follow(self) -> None:
+    def settle(self) -> None:
         """Move masks and references to where the weights are: a trainer moves the network late."""
         for i, group in enumerate(self.groups):
             self.dead[i] = self.dead[i].to(group.weight.device)

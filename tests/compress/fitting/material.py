@@ -80,9 +80,12 @@ class StoppedError(Exception):
 class Stop(pl.Callback):
     """Ends a training before a step, as a loss of power would."""
 
-    def __init__(self, step: int) -> None:
-        self.step = step
+    def __init__(self, step: int, later: int = 0) -> None:
+        self.step, self.later = step, later
+        """After how many steps, and how many batches later."""
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
         if trainer.global_step == self.step:
-            raise StoppedError
+            self.later -= 1
+            if self.later < 0:
+                raise StoppedError

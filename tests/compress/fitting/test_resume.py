@@ -66,11 +66,13 @@ def started() -> nn.Module:
     return network
 
 
-def trained(kind: str, place: Context, every: int = 1, stop: int | None = None) -> Done:
+def trained(
+    kind: str, place: Context, every: int = 1, stop: int | None = None, later: int = 0
+) -> Done:
     methods, optimizer = COURSES[kind]
     network = started()
     course = Course(3, 16, optimizer, every, clip=1.0)
-    stops = [] if stop is None else [Stop(stop)]
+    stops = [] if stop is None else [Stop(stop, later)]
     place = replace(place, original=wide())
     history, notes = fit(network, methods, course, place, stops)
     return network, history, notes
@@ -148,10 +150,10 @@ def test_resumed_when_it_is_done_changes_nothing(tmp_path: Path) -> None:
 def test_gradients_collected_over_batches_are_no_place_to_stop(tmp_path: Path) -> None:
     flags = {"accumulate_grad_batches": 2}
     whole, history, _ = trained("momentum", context(flags=flags))
-    for step in (1, 4):
+    for step in (1, 3):
         folder = tmp_path / str(step)
         with pytest.raises(StoppedError):
-            trained("momentum", context(folder, flags=flags), stop=step)
+            trained("momentum", context(folder, flags=flags), stop=step, later=1)
         found, same, _ = trained("momentum", context(folder, flags=flags, resume=True))
         assert same == history
         assert all(map(torch.equal, whole.state_dict().values(), found.state_dict().values()))
@@ -254,6 +256,12 @@ def test_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None
     (tmp_path / LAST / "something").mkdir(parents=True)
     with pytest.raises(OutputError, match=r"last\.ckpt: the checkpoint cannot be written"):
         fit(started(), (), Course(1, 16), context(tmp_path))
+
+
+def test_folder_that_is_a_file_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    with pytest.raises(OutputError, match="run: cannot be made a folder"):
+        fit(started(), (), Course(1, 16), context(tmp_path / "run"))
 
 
 def test_history_is_read_as_it_was_written(tmp_path: Path) -> None:
