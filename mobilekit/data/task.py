@@ -81,7 +81,7 @@ class Labelled(Dataset[Sample]):
             return self.images.labels_of(index)
         target = self.images[index][1]
         numbers = target["labels"] if isinstance(target, dict) else target
-        return frozenset(numbers.unique().tolist())
+        return frozenset(torch.unique(numbers).tolist())
 
     def restricted(self, keep: tuple[str, ...]) -> "Labelled":
         """Return the part that shows the classes to keep, renumbered in the order of `keep`.

@@ -98,7 +98,7 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         path = Path(self.report)
         try:
-            report = msgspec.json.decode(path.read_bytes(), type=SensitivityReport)
+            report = msgspec.json.decode(path.read_bytes(), type=_Analysis).report
         except OSError as problem:
             raise RecipeError(f"{path}: cannot be read ({problem.strerror})") from problem
         except msgspec.DecodeError as problem:
@@ -114,6 +114,12 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         encoder = context.load(self.encoder) if self.encoder and context.load else None
         made, notes = sparsifier(network, self.axes(), context.inputs, context.seed, encoder)
         return Sparsifying(made, self.when(), notes)
+
+
+class _Analysis(msgspec.Struct, frozen=True):
+    """What is needed of a sensitivity analysis's file."""
+
+    report: SensitivityReport
 
 
 class Sparsifying(Handle):

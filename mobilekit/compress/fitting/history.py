@@ -99,7 +99,7 @@ class Recorder(pl.Callback):
             self._said = time.monotonic()
             loss = float(self._losses[-1])
             place = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-            self._progress(f"{place}, step {batch_idx + 1} of {steps}: loss {loss:.4g}")
+            self._say(trainer, f"{place}, step {batch_idx + 1} of {steps}: loss {loss:.4g}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note an epoch."""
@@ -114,8 +114,9 @@ class Recorder(pl.Callback):
         self.epochs.append(one)
         pl_module.log_dict(one.figures)
         figures = "".join(f", {key} {value:.4g}" for key, value in one.figures.items())
-        self._progress(
-            f"epoch {one.epoch} of {trainer.max_epochs}: {name} {metric:.4f}, loss {mean:.4g}{figures}"
+        self._say(
+            trainer,
+            f"epoch {one.epoch} of {trainer.max_epochs}: {name} {metric:.4f}, loss {mean:.4g}{figures}",
         )
         if self._folder is not None and trainer.is_global_zero:
             network = self._acting.network
@@ -124,6 +125,11 @@ class Recorder(pl.Callback):
             records = self._acting.records() | _first_filters(network)
             _save(self._folder / records_name(one.epoch), records)
             self._write(pl_module)
+
+    def _say(self, trainer: pl.Trainer, words: str) -> None:
+        """Say something, once for all processes."""
+        if trainer.is_global_zero:
+            self._progress(words)
 
     def history(self, fitting: Fitting, data: str) -> History:
         """Return what was noted."""

@@ -22,13 +22,15 @@ def background(rng: np.random.Generator, size: int, colour: Floats) -> Floats:
     image += strength * (weights @ rng.uniform(-1, 1, (3, CLOUDS, CLOUDS)) @ weights.T)
     for _ in range(rng.integers(CLUTTER + 1)):
         _add_clutter(rng, image, x, y)
-    return image
+    found: Floats = image
+    return found
 
 
 def _tents(size: int) -> Floats:
     """Return what bilinear interpolation from few values to `size` multiplies by, `[size, few]`."""
     places = np.linspace(0, CLOUDS - 1, size)
-    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(CLOUDS)))
+    found: Floats = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(CLOUDS)))
+    return found
 
 
 def _add_clutter(rng: np.random.Generator, image: Floats, x: Floats, y: Floats) -> None:

@@ -49,7 +49,8 @@ class Figure:
         inside = self._inside(size, FINE)
         height, width = inside.shape
         parts = inside.reshape(height // FINE, FINE, width // FINE, FINE)
-        return parts.mean(axis=(1, 3))
+        found: Floats = parts.mean(axis=(1, 3))
+        return found
 
     def _inside(self, size: int, fine: int) -> Mask:
         return OUTLINES[CLASSES[self.kind]](*self.frame(*grid(*self.window(size), fine)))

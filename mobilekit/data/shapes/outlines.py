@@ -24,7 +24,8 @@ def square(u: Floats, v: Floats) -> Mask:
 
 def triangle(u: Floats, v: Floats) -> Mask:
     """Three equal sides, a tip at the top."""
-    return np.maximum(v, np.sqrt(0.75) * np.abs(u) - v / 2) <= 0.54
+    found: Mask = np.maximum(v, np.sqrt(0.75) * np.abs(u) - v / 2) <= 0.54
+    return found
 
 
 def star(u: Floats, v: Floats) -> Mask:
@@ -34,7 +35,8 @@ def star(u: Floats, v: Floats) -> Mask:
     distance = np.hypot(u, v)
     across, along = distance * np.sin(angle), distance * np.cos(angle)
     notch_across, notch_along = 0.45 * np.sin(wedge), 0.45 * np.cos(wedge)
-    return (along - 1.08) * notch_across <= across * (notch_along - 1.08)
+    found: Mask = (along - 1.08) * notch_across <= across * (notch_along - 1.08)
+    return found
 
 
 def cross(u: Floats, v: Floats) -> Mask:
@@ -64,7 +66,8 @@ def crescent(u: Floats, v: Floats) -> Mask:
 def hexagon(u: Floats, v: Floats) -> Mask:
     """Six equal sides."""
     u, v = np.abs(u), np.abs(v)
-    return np.maximum(v, v / 2 + np.sqrt(0.75) * u) <= 0.86
+    found: Mask = np.maximum(v, v / 2 + np.sqrt(0.75) * u) <= 0.86
+    return found
 
 
 def arrow(u: Floats, v: Floats) -> Mask:

@@ -83,4 +83,5 @@ def _apart(colours: Floats, background: Floats, contrast: float) -> Floats:
     """Return the first colour of `[n, 3]` that is far from the background, or the farthest."""
     distance = np.linalg.norm(colours - background, axis=1)
     far = np.flatnonzero(distance >= contrast)
-    return colours[far[0] if len(far) else distance.argmax()]
+    found: Floats = colours[far[0] if len(far) else distance.argmax()]
+    return found

@@ -23,7 +23,7 @@ def test_layers_are_pruned_as_far_as_the_report_allows(tmp_path: Path) -> None:
 
     report = sensitivity(network, inputs, Measure("accuracy", kept))
     path = tmp_path / "report.json"
-    path.write_bytes(msgspec.json.encode(report))
+    path.write_bytes(msgspec.json.encode({"network": "net", "report": report}))
     method = Sparsify(
         granularity="filter", context="sensitivity", report=str(path), bound=0.1, sparsity=0.3,
         schedule="one_shot",
