@@ -102,7 +102,7 @@ def kernel_sparsity(seed: int, scale: Scale) -> dict[str, Any]:
     """Compare l1/l2 with the dense network, and with plain l1 and l2 at as many filters removed."""
     options = {"lr": 1e-3, "schedule": "linear"}
     dense, _ = train(seeded(lenet, seed), [], "digits", scale, seed, **options)
-    ratio = KernelSparsity(strength=STRENGTH, end_at=END)
+    ratio = KernelSparsity(strength=STRENGTH, start_at=START, end_at=END)
     error, figures = train(seeded(lenet, seed), [ratio], "digits", scale, seed, **options)
     gone = int(figures["zero_filters"])
     found: dict[str, Any] = {"dense": dense, "l1/l2": error, "removed": gone / FILTERS}
@@ -111,15 +111,15 @@ def kernel_sparsity(seed: int, scale: Scale) -> dict[str, Any]:
             KernelSparsity(strength=strength, form=form, normalization="none", threshold=0.0),
             Sparsify(
                 sparsity=gone / FILTERS, granularity="filter", context="global",
-                schedule={"kind": "linear", "end": END},
+                schedule={"kind": "linear", "start": START, "end": END},
             ),
         ]  # fmt: skip
         found[form], _ = train(seeded(lenet, seed), methods, "digits", scale, seed, **options)
     return found
 
 
-STRENGTH, END, PLAIN = 0.4, 0.4, 0.1
-"""λ of l1/l2, share of the training in which filters go, λ of plain l1 and l2."""
+STRENGTH, PLAIN, START, END = 0.27, 0.1, 0.3, 0.55
+"""λ of l1/l2, λ of plain l1 and l2, shares of the training between which filters go."""
 
 
 def schedules(seed: int, scale: Scale) -> dict[str, Any]:
