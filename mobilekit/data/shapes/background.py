@@ -7,7 +7,7 @@ from mobilekit.data.shapes.outlines import Floats
 
 CLOUDS = 5
 """Values along a side from which clouds are interpolated."""
-CLUTTER = 9
+CLUTTER = 5
 """Most lines and specks."""
 
 

@@ -14,12 +14,14 @@ MOST = 4
 """Shapes of an image with several."""
 VISIBLE = 0.25
 """Least share of a shape's pixels that the shapes above it leave to see."""
-ONE_RADIUS = (0.24, 0.42)
+ONE_RADIUS = (0.28, 0.44)
 """Of the only shape of an image, as a share of the image's side."""
 SEVERAL_RADIUS = (0.15, 0.28)
-CONTRAST = 0.4
+CONTRAST = 0.6
 """Least distance of a shape's colours from the background's, red, green and blue in 0–1."""
-NOISE = 0.12
+TILT = 0.3
+"""Greatest angle by which a shape is turned, in radians."""
+NOISE = 0.06
 """Greatest standard deviation of noise."""
 
 
@@ -62,7 +64,7 @@ def lay_several(rng: np.random.Generator, kind: int, size: int) -> Layout:
 def _figure(rng: np.random.Generator, kind: int, size: int, radii: tuple[float, float]) -> Figure:
     radius = rng.uniform(*radii) * size
     x, y = rng.uniform(0.85 * radius, size - 0.85 * radius, 2).tolist()
-    angle, stretch = rng.uniform((0, STRETCH[0]), (2 * np.pi, STRETCH[1])).tolist()
+    angle, stretch = rng.uniform((-TILT, STRETCH[0]), (TILT, STRETCH[1])).tolist()
     return Figure(kind, x, y, radius, angle, stretch)
 
 
