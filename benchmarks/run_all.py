@@ -18,6 +18,8 @@ SCRIPTS = (
     "pruning_zoo.py",
     "pruning_latency.py",
     "faults.py",
+    "regularization_cost.py",
+    "sparsify_cost.py",
 )
 
 

@@ -228,7 +228,9 @@ def test_channels_last_is_kept() -> None:
     last.to(memory_format=torch.channels_last)
     for layer in (plain, last):
         add_gradient(groups_of(layer, "filter"), KernelSparsity())
-    torch.testing.assert_close(last.weight.grad, plain.weight.grad, rtol=1e-5, atol=1e-9)
+    # Sums over 36 weights in another order: float32 rounds each to 1.2e-7 of the greatest.
+    largest = float(plain.weight.grad.abs().max())
+    torch.testing.assert_close(last.weight.grad, plain.weight.grad, rtol=0, atol=1e-5 * largest)
     assert last.weight.is_contiguous(memory_format=torch.channels_last)
 
 

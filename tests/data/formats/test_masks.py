@@ -98,7 +98,15 @@ def test_an_object_in_two_parts_has_both() -> None:
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.lists(st.tuples(st.floats(-5, 35), st.floats(-5, 25)), min_size=3, max_size=7))
+@given(
+    st.lists(
+        st.tuples(st.integers(-500, 3500), st.integers(-500, 2500)).map(
+            lambda p: (p[0] / 100, p[1] / 100)
+        ),
+        min_size=3,
+        max_size=7,
+    )
+)
 def test_polygons_cover_the_middles_that_lie_inside(points: list[tuple[float, float]]) -> None:
     mask = polygons_of([[value for point in points for value in point]]).mask(20, 30)
     x, y = np.meshgrid(np.arange(30) + 0.5, np.arange(20) + 0.5)
