@@ -6,7 +6,7 @@ JOBS ?= 2
 EXTRAS ?= dev
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all check lint types layers format bench catalog schemas wheel clean
+.PHONY: demo test test-all check lint types layers format bench reproduce catalog schemas wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/mobilekit export mobile-hourglass --out build/mobile-hourglass
@@ -35,6 +35,10 @@ format: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/run_all.py
+
+reproduce: $(VENV)/.installed  # trains for about an hour
+	$(BIN)/python benchmarks/theses.py --json benchmarks/results/theses.json
+	$(BIN)/python benchmarks/specialization.py --json benchmarks/results/specialization.json
 
 catalog: $(VENV)/.installed
 	$(BIN)/python tools/nets_catalog.py
