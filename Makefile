@@ -38,6 +38,7 @@ bench: $(VENV)/.installed
 
 reproduce: $(VENV)/.installed  # trains for about an hour
 	$(BIN)/python benchmarks/theses.py --json benchmarks/results/theses.json
+	$(BIN)/python benchmarks/lenet_l1l2.py --json benchmarks/results/lenet_l1l2.json
 	$(BIN)/python benchmarks/specialization.py --json benchmarks/results/specialization.json
 
 catalog: $(VENV)/.installed

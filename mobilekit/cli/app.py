@@ -12,6 +12,7 @@ from mobilekit.cli.methods import methods
 from mobilekit.cli.nets import nets
 from mobilekit.cli.profile import profile
 from mobilekit.cli.prune import prune
+from mobilekit.cli.quantize import quantize
 from mobilekit.cli.run import run
 from mobilekit.cli.sensitivity import sensitivity
 from mobilekit.cli.specialize import specialize
@@ -28,6 +29,7 @@ app = typer.Typer(
 for function in (
     export,
     prune,
+    quantize,
     sensitivity,
     specialize,
     verify,

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mobilekit.cli import console, options
+from mobilekit.cli import console, interrupts, options
 from mobilekit.core.targets import Os, Precision
 
 if TYPE_CHECKING:
     from mobilekit.core.artifact import Manifest
+    from mobilekit.core.targets import Target
 
 
 def export(
@@ -56,6 +57,14 @@ def export(
         Literal["nhwc", "nchw"], typer.Option(help="LiteRT: order of the image axes in the file.")
     ] = "nhwc",
     dynamic_batch: Annotated[bool, typer.Option(help="ONNX: any batch size.")] = True,
+    quantize: options.Quantize = "",
+    layer: options.Layers = [],  # noqa: B006
+    calibrate: options.Calibrate = None,
+    calibrate_count: options.CalibrateCount = 64,
+    observer: options.ObserverOption = "minmax",
+    strict: options.Strict = False,
+    data: options.Data = None,
+    data_count: options.DataCount = 256,
     author: Annotated[str, typer.Option(help="Written into the files.")] = "",
     licence: Annotated[
         str, typer.Option("--licence", "--license", help="Written into the files.")
@@ -84,8 +93,18 @@ def export(
         "layout": layout,
         "dynamic_batch": dynamic_batch,
     }
-    targets = options.parse_targets(to, choices) if to else ()
-    default_targets = options.parse_targets("coreml,tflite", choices)
+
+    def wanted(formats: str) -> "tuple[Target, ...]":
+        return options.parse_quantized(
+            options.parse_targets(formats, choices),
+            quantize,
+            layer,
+            observer=observer,
+            strict=strict,
+        )
+
+    targets = wanted(to) if to else ()
+    default_targets = () if to else wanted("coreml,tflite")
     metadata = {
         "author": author,
         "licence": licence,
@@ -106,13 +125,17 @@ def export(
         labels=options.parse_labels(labels),
         images=images,
         image_count=count,
+        calibrate=calibrate,
+        calibrate_count=calibrate_count,
+        data=options.parse_data(data),
+        data_count=data_count,
         metadata={key: value for key, value in metadata.items() if value},
         threads=threads,
         runs=runs,
         seed=seed,
         debug=debug,
     )
-    with console.progress(quiet=quiet or json) as progress:
+    with interrupts.told(request), console.progress(quiet=quiet or json) as progress:
         folder, manifest = pipeline.export(request, progress)
     return show(folder, manifest, json=json)
 
@@ -130,7 +153,7 @@ def show(folder: Path, manifest: "Manifest", *, json: bool) -> int:
 
 def _tell(folder: Path, manifest: "Manifest") -> None:
     """Print the table, and what a person should not miss."""
-    from mobilekit.report import tables, words
+    from mobilekit.report import quantization, tables, words
 
     rows, columns = tables.export_rows(manifest), tables.EXPORT_COLUMNS
     title = f"{manifest.name} → {folder}  {words.WEIGHTS[manifest.weights]}".rstrip()
@@ -140,6 +163,8 @@ def _tell(folder: Path, manifest: "Manifest") -> None:
     for file in manifest.files:
         for note in file.notes:
             console.warn(f"{file.path}: {note}")
+        for line in quantization.not_as_asked(file.quantization):
+            console.warn(f"{file.path}: {line}")
     for file in manifest.files:
         if file.parity.verdict != "pass":
             console.warn(f"{file.path}: {file.parity.verdict}: {file.parity.reason}")

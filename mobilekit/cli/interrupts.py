@@ -5,8 +5,16 @@ or a callback of the import system: the command would then run on. What was aske
 raised again at the next step.
 """
 
+import contextlib
 import signal
+from collections.abc import Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
+
+from mobilekit.core.errors import StoppedError
+
+if TYPE_CHECKING:
+    from mobilekit.pipeline import ExportRequest
 
 _asked: list[int] = []
 
@@ -24,6 +32,24 @@ def check() -> None:
     """
     if _asked:
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def told(request: "ExportRequest") -> Iterator[None]:
+    """Let an interrupt say what became of a training.
+
+    Raises:
+        StoppedError: one came, and there is more to say than that nothing was changed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        from mobilekit.pipeline.bench import stopped
+
+        words = stopped(request)
+        if words:
+            raise StoppedError(words) from stop
+        raise
 
 
 def _note(number: int, frame: FrameType | None) -> None:

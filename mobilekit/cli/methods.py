@@ -12,7 +12,7 @@ def methods(
         str,
         typer.Argument(
             help="compression: methods for recipes. The name of one: its options and its source."
-            " traps: what the pre-flight guards against."
+            " quantize: forms of quantization by format. traps: what the pre-flight guards against."
             " operators: what the Core ML reference executor runs, and what it lacks."
         ),
     ] = "compression",
@@ -20,10 +20,15 @@ def methods(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> int:
-    """List compression methods, the options of one, guarded conversion traps, or the executor's operators."""
+    """List compression methods, the options of one, forms of quantization, conversion traps, or operators."""
     del quiet  # there is no progress to hide
     console.set_up_logging(debug=debug)
-    topics = {"compression": _compression, "traps": _traps, "operators": _operators}
+    topics = {
+        "compression": _compression,
+        "quantize": _forms,
+        "traps": _traps,
+        "operators": _operators,
+    }
     if topic in topics:
         topics[topic](json)
     else:
@@ -54,6 +59,33 @@ def _one(kind: str, json: bool) -> None:
     console.print_line(found.text)
     rows = [{"option": o.name, "default": o.default, "what it is": o.text} for o in found.options]
     console.print_table(rows, ("option", "default", "what it is"), f'kind = "{kind}"')
+
+
+def _forms(json: bool) -> None:
+    from mobilekit.core.quantization import ALIASES
+    from mobilekit.core.support import TABLE
+
+    if json:
+        console.print_json(TABLE)
+        return
+    for place, title in (("coreml", "Core ML"), ("tflite", "LiteRT (TFLite)")):
+        rows = [
+            {
+                "form": row.form,
+                "from": row.minimum,
+                "stored": row.stored,
+                "computed in": row.computed,
+                "what to mind": row.cost,
+            }
+            for row in TABLE
+            if row.format == place
+        ]
+        columns = ("form", "from", "stored", "computed in", "what to mind")
+        console.print_table(rows, columns, title)
+    for short, long in ALIASES.items():
+        console.print_line(
+            f"{short} alone means {long}: integers everywhere, calibrated on images."
+        )
 
 
 def _traps(json: bool) -> None:

@@ -1,12 +1,13 @@
 """Options that several commands share, and how their texts become values."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import DataError, UsageError, suggestion
+from mobilekit.core.quantization import Observer, Quantization
 from mobilekit.core.targets import (
     FORMATS,
     CoremlTarget,
@@ -14,8 +15,13 @@ from mobilekit.core.targets import (
     SourceTarget,
     Target,
     TfliteTarget,
+    format_of,
+    quantized,
 )
 from mobilekit.core.tensors import TensorSpec, parse_input
+
+if TYPE_CHECKING:
+    from mobilekit.data.catalog import DataConfig
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
@@ -50,6 +56,23 @@ Images = Annotated[
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads for the runtimes on this machine.")]
 Seed = Annotated[int, typer.Option(help="Seed of weights, noise and image choice.")]
+
+
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help="Labelled data to judge each file's answers on, such as digits, shapes:segmentation or"
+        " image-folder:PATH (default: a recipe's test data)."
+    ),
+]
+DataCount = Annotated[int, typer.Option(min=1, help="Labelled images, at most.")]
+
+
+def parse_data(text: str | None) -> "DataConfig | None":
+    """Read `--data`."""
+    from mobilekit.data.catalog import read_data
+
+    return None if text is None else read_data(text)
 
 
 def parse_inputs(texts: list[str]) -> tuple[TensorSpec, ...]:
@@ -128,6 +151,112 @@ def parse_labels(path: Path | None) -> tuple[str, ...]:
     if not labels:
         raise DataError(f"--labels {path}: holds no label; one per line is expected")
     return labels
+
+
+Quantize = Annotated[
+    str,
+    typer.Option(
+        metavar="[FORMAT=]FORM,…",
+        help="Smaller files beside those of floats: static:int8, weights:palette4, … A form alone is made for"
+        " each format. `mobilekit methods quantize` lists what each format has.",
+        rich_help_panel="Quantization",
+    ),
+]
+Layers = Annotated[
+    list[str],
+    typer.Option(
+        "--layer", metavar="PATTERN=FORM",
+        help="Another form, or float, for the layers of a name such as classifier.*; repeat for more.",
+        rich_help_panel="Quantization",
+    ),
+]  # fmt: skip
+Calibrate = Annotated[
+    Path | None,
+    typer.Option(
+        help="Your images, from which the ranges of activations come (default: a recipe's training data,"
+        " else the bundled photographs).",
+        rich_help_panel="Quantization",
+    ),
+]
+CalibrateCount = Annotated[
+    int, typer.Option(min=1, help="Calibration images, at most.", rich_help_panel="Quantization")
+]
+ObserverOption = Annotated[
+    Observer,
+    typer.Option(
+        "--observer", help="How a range follows from the images.", rich_help_panel="Quantization"
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="A layer that is not quantized as asked is an error.",
+        rich_help_panel="Quantization",
+    ),
+]  # fmt: skip
+
+
+def parse_quantized(
+    targets: tuple[Target, ...],
+    texts: str,
+    layers: list[str],
+    *,
+    observer: Observer = "minmax",
+    strict: bool = False,
+) -> tuple[Target, ...]:
+    """Add, behind each file of floats, the quantized ones that are made of it.
+
+    Args:
+        targets: of floats.
+        texts: `[FORMAT=]FORM`, comma-separated; a form alone is made for each format that has forms.
+        layers: `PATTERN=FORM`.
+        observer: how ranges of activations follow from calibration images.
+        strict: a layer that is not quantized as asked is an error.
+
+    Raises:
+        UsageError: a format that is not exported to.
+        RecipeError: a form that does not exist or that a format lacks.
+    """
+    asked = [text.strip() for text in texts.split(",") if text.strip()]
+    if not asked:
+        if layers:
+            raise UsageError("--layer: without --quantize there is nothing to give it")
+        return targets
+    able = [one for one in targets if isinstance(one, CoremlTarget | TfliteTarget)]
+    if not able:
+        raise UsageError(
+            "--quantize: only coreml and tflite files can be quantized; name one in --to"
+        )
+    forms = [_scoped(text, able) for text in asked]
+    rest = dict(_layer(text) for text in layers)
+    found: list[Target] = []
+    for target in targets:
+        found.append(target)
+        for form, formats in forms:
+            if format_of(target) in formats:
+                found.append(quantized(target, Quantization(form, rest, observer, strict)))
+    return tuple(one for index, one in enumerate(found) if one not in found[:index])
+
+
+def _scoped(text: str, able: list[CoremlTarget | TfliteTarget]) -> tuple[str, list[str]]:
+    """Read `[FORMAT=]FORM`."""
+    formats = [format_of(target) for target in able]
+    place, equals, form = text.partition("=")
+    if not equals:
+        return text, formats
+    if place not in formats:
+        raise UsageError(
+            f"--quantize {text!r}: {place!r} is not among the files that are made"
+            f" ({', '.join(formats)}).{suggestion(place, formats)}"
+        )
+    return form, [place]
+
+
+def _layer(text: str) -> tuple[str, str]:
+    pattern, equals, form = text.partition("=")
+    if not equals or not pattern or not form:
+        raise UsageError(f"--layer {text!r}: expected PATTERN=FORM, such as classifier.*=float")
+    return pattern, form
 
 
 def parse_targets(formats: str, choices: dict[str, object]) -> tuple[Target, ...]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mobilekit.cli import console, options
+from mobilekit.cli import console, interrupts, options
 from mobilekit.cli.export import show
 
 
@@ -83,6 +83,6 @@ def run(
         },
         resume=resume,
     )
-    with console.progress(quiet=quiet or json) as progress:
+    with interrupts.told(request), console.progress(quiet=quiet or json) as progress:
         folder, manifest = pipeline.export(request, progress)
     return show(folder, manifest, json=json)

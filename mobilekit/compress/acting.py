@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from mobilekit.compress.base import Batch, Context, During, Handle
 from mobilekit.core.errors import ModelError
+from mobilekit.core.quantization_plan import QuantizationPlan
 
 VERSION = 1
 """Of the form of a checkpoint's part."""
@@ -34,6 +35,9 @@ class Acting:
         try:
             for method in methods:
                 self.handles.append(method.start(network, context))
+            beside = self.modules()
+            for handle in self.handles:
+                handle.meet(beside)
         except BaseException:
             self.close()
             raise
@@ -87,6 +91,15 @@ class Acting:
         for handle in self.handles:
             handle.after_backward()
 
+    def before_step(self, optimizer: Optimizer) -> None:
+        """Note what the optimizer's next step goes by.
+
+        To be called where a schedule changes the learning rate before `after_step`; without it, methods
+        take the rate that they find then.
+        """
+        for handle in self.handles:
+            handle.before_step(optimizer)
+
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Act after the optimizer's step, before gradients are cleared.
 
@@ -117,6 +130,11 @@ class Acting:
         """Take away what hangs on the network."""
         for handle in self.handles:
             handle.close()
+
+    def plan(self) -> QuantizationPlan | None:
+        """Return, after `finish`, the grids that a method left the weights on; None where none did."""
+        plans = [handle.plan() for handle in self.handles]
+        return next((plan for plan in plans if plan is not None), None)
 
     def figures(self) -> dict[str, float]:
         """Return the methods' numbers; equal names are told apart by the method's place."""

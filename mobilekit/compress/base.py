@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mobilekit.core.quantization_plan import QuantizationPlan
 from mobilekit.core.reports import StepReport
 from mobilekit.data.task import Labelled
 
@@ -40,6 +41,8 @@ class Training:
     """Where checkpoints and logs go; a temporary folder without it."""
     resume: bool = False
     """Go on from the last checkpoint in the folder."""
+    begin: Callable[[], None] = lambda: None
+    """Called when a training really begins, without `resume`: what is there of a former one may go."""
     digest: str = ""
     """Of the recipe, which a checkpoint must be of."""
     statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None
@@ -71,7 +74,10 @@ class Context:
 
 
 class Step(Protocol):
-    """A method that turns a network into a smaller one."""
+    """A method that turns a network into a smaller one.
+
+    One that takes labelled data, where the recipe has some, says so: `takes_data: ClassVar[bool] = True`.
+    """
 
     def apply(self, network: nn.Module, context: Context) -> tuple[nn.Module, StepReport]:
         """Return a new network and what was done; the given one is left as found.
@@ -96,9 +102,9 @@ class Batch:
 class Handle:
     """What a method does while a network trains; by default, nothing.
 
-    The order of calls in a step: `penalty` after the forward pass, `after_backward` before the optimizer's
-    step, `after_step` behind it, while the gradients are still there; `after_epoch` at the end of an epoch
-    and `finish` at the end of all.
+    The order of calls in a step: `penalty` after the forward pass, `after_backward` and `before_step` before
+    the optimizer's step, `after_step` behind it, while the gradients are still there; `after_epoch` at the
+    end of an epoch and `finish` at the end of all.
     """
 
     task_weight: float = 1.0
@@ -107,6 +113,9 @@ class Handle:
     def modules(self) -> Iterable[nn.Module]:
         """Return modules of its own that train with the network."""
         return ()
+
+    def meet(self, beside: nn.Module) -> None:
+        """Learn what all methods together train beside the network, once they have started."""
 
     def settle(self) -> None:
         """Take masks and the like to where the network's weights are now."""
@@ -118,6 +127,9 @@ class Handle:
 
     def after_backward(self) -> None:
         """Add gradients in closed form."""
+
+    def before_step(self, optimizer: Optimizer) -> None:
+        """Note what the optimizer's next step goes by: a schedule may change its rate right behind it."""
 
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Change weights after the optimizer has.
@@ -140,6 +152,10 @@ class Handle:
 
     def close(self) -> None:
         """Take away hooks; whatever happened, and as often as called."""
+
+    def plan(self) -> QuantizationPlan | None:
+        """Return, after `finish`, the grids that weights were left on; None where there are none."""
+        return None
 
     def figures(self) -> dict[str, float]:
         """Return numbers of interest by name: sparsity, zeroed filters, size of a penalty."""

@@ -1,5 +1,6 @@
 """The one adapter between methods that act during training and Lightning: a callback."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,14 +76,15 @@ class ActingCallback(pl.Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Add gradients in closed form.
+        """Add gradients in closed form, and note the learning rate of this step.
 
         Raises:
             TrainingError: the loss or a gradient is not finite.
         """
-        del pl_module, optimizer
+        del pl_module
         self._check(trainer)
         self.acting.after_backward()
+        self.acting.before_step(optimizer)
 
     def on_train_batch_end(
         self,
@@ -143,8 +145,12 @@ class ActingCallback(pl.Callback):
         return self._seen[0], self._target
 
     def _progress(self, trainer: pl.Trainer) -> float:
+        """Return the share of all steps that are done; by epochs where the loader does not know its length."""
         total = trainer.estimated_stepping_batches
-        return min(trainer.global_step / total, 1.0) if total else 1.0
+        if 0 < total < math.inf:
+            return min(trainer.global_step / total, 1.0)
+        epochs = trainer.max_epochs or 0  # below 0: endless, so that nothing is known of its end
+        return min((trainer.current_epoch + trainer.is_last_batch) / epochs, 1.0) if epochs > 0 else 0.0
 
     def _check(self, trainer: pl.Trainer) -> None:
         """Stop before weights take up what is not finite; with several processes, in all of them at once."""

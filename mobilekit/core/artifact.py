@@ -10,7 +10,14 @@ import msgspec
 from mobilekit.core import files
 from mobilekit.core.config import from_mapping
 from mobilekit.core.errors import ArtifactError
-from mobilekit.core.reports import CostReport, LatencyReport, ParityReport, StepReport
+from mobilekit.core.reports import (
+    CostReport,
+    LatencyReport,
+    LayerQuantization,
+    MetricReport,
+    ParityReport,
+    StepReport,
+)
 from mobilekit.core.targets import Target
 from mobilekit.core.tensors import TensorSpec
 
@@ -61,6 +68,10 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     latency: LatencyReport | None = None
     notes: tuple[str, ...] = ()
     """What a converter skipped or rewrote, in words."""
+    quantization: tuple[LayerQuantization, ...] = ()
+    """How the weights of each layer are stored; empty for a file of floats."""
+    metric: MetricReport | None = None
+    """On labelled images, where there are any."""
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +99,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     golden_sha256: dict[str, str]
     verified_on: str
     """Which images the parity was measured on."""
+    calibrated_on: str = ""
+    """Which images the ranges of activations come from; empty where no file needs them."""
+    calibration_sha256: str = ""
+    """Of the inputs made from them."""
     normalization: Normalization | None = None
     labels: tuple[str, ...] = ()
     colours: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ MobilekitError                 2  something the user gave is wrong
 ├── NoEffectError              2  a method that found nothing to do
 ├── TrainingError              2  a training that cannot go on
 ├── ElsewhereError             0  this process has done its part, another goes on
+├── StoppedError             130  a person stopped a training, and can go on with it
 └── MachineError               3  this machine cannot
     ├── RuntimeUnavailableError   a runtime that is not installed or not for this platform
     └── OutputError               a path that cannot be written, a full disk
@@ -65,6 +66,12 @@ class ElsewhereError(MobilekitError):
     """This process has done its part of a training; the first of the processes goes on alone."""
 
     exit_code = 0
+
+
+class StoppedError(MobilekitError):
+    """A person stopped what had begun to write: what became of it, and how to go on."""
+
+    exit_code = 130
 
 
 class MachineError(MobilekitError):

@@ -99,23 +99,45 @@ def size_bytes(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write `path` into one clear line."""
+def explained(path: Path, *, whole: bool = True) -> Iterator[None]:
+    """Turn the operating system's refusal to write `path` into one clear line.
+
+    What says nothing of files passes: a pipe that was closed, a connection, a time that ran out.
+
+    Args:
+        path: that is written.
+        whole: it is replaced as a whole or not at all, so that nothing there has changed.
+
+    Raises:
+        OutputError: the disk is full, a file would be too large, a permission is missing, ...
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise OutputError(f"{path}: the disk is full; nothing there was changed") from error
-        if error.errno in {
-            errno.EACCES,
-            errno.EPERM,
-            errno.EROFS,
-            errno.ENOTDIR,
-            errno.EEXIST,
-            errno.EISDIR,
-        }:
-            raise OutputError(f"{path}: cannot be written ({os.strerror(error.errno)})") from error
+    except (ConnectionError, TimeoutError, InterruptedError):  # a closed pipe is the first of them
         raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OutputError(
+            f"{path}: {_refused(error, path)}{'; nothing there was changed' if whole else ''}"
+        ) from error
+
+
+def _refused(error: OSError, path: Path) -> str:
+    """Say why a path cannot be written."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "the disk is full"
+    if error.errno == errno.EFBIG:
+        return "a file grows larger than the system allows (see ulimit -f); raise the limit"
+    what = str(error.strerror or error)
+    if error.filename is None or _below(str(error.filename), path):
+        return f"cannot be written ({what})"
+    return f"cannot be written ({what}: {error.filename})"
+
+
+def _below(name: str, path: Path) -> bool:
+    """Say whether a name is a path, lies in it, or in what stands for it while it is written."""
+    return any(path.name in part for part in Path(name).parts)
 
 
 def _swap(fresh: Path, folder: Path) -> None:

@@ -1,11 +1,16 @@
 """What a training leaves in its folder: the names of its files, and its history as it is read back."""
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 HISTORY = "history.json"
+CHECKPOINT = "last.ckpt"
+"""From which a training that was stopped goes on."""
+PLACES = ("", "round-[0-9]*/", "[0-9]*-*/", "[0-9]*-*/round-[0-9]*/")
+"""Where checkpoints lie: of a training, of a step's rounds, of the steps of a recipe, of their rounds."""
 
 
 class Epoch(msgspec.Struct, frozen=True):
@@ -53,3 +58,8 @@ def records_name(epoch: int) -> str:
     'records/epoch-007.safetensors'
     """
     return f"records/{weights_name(epoch)}"
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints of a training, or of all trainings of a recipe, by their names."""
+    return sorted(path for place in PLACES for path in folder.glob(f"{place}{CHECKPOINT}"))

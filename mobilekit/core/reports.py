@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from mobilekit.core.quantization_plan import QuantizationPlan
+
 Verdict = Literal["pass", "fail", "skipped"]
 
 
@@ -255,6 +257,54 @@ class StepReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Old number of each class that is left, where classes went."""
     class_names: tuple[str, ...] = ()
     """Their names."""
+    plan: QuantizationPlan | None = None
+    """Grids that weights were left on by quantization-aware training."""
+
+
+class LayerQuantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the weights of one layer are stored in one file."""
+
+    layer: str
+    """In the network; the tensor's name in the file where no layer of the network has these weights."""
+    tensor: str
+    """In the file."""
+    asked: str
+    """Words of the form asked for this layer; `float` where it was to be left alone."""
+    stored: str
+    """Words of the form it has; `float` where it is as it was."""
+    elements: int
+    stored_bytes: int
+    """Weights with their scales, zero points, tables and masks, in the file."""
+    floor_bytes: int
+    """Least that the form needs: bits times weights, scales, tables and masks."""
+    signal_energy: float
+    """Sum of squares of the weights as they were."""
+    error_energy: float
+    """Sum of squares of stored minus original weights."""
+    reason: str = ""
+    """Why it is not stored as asked."""
+
+    @property
+    def sqnr_db(self) -> float:
+        """Signal-to-error ratio of the weights in decibels; infinite when exact."""
+        if self.error_energy == 0.0:
+            return math.inf
+        if self.signal_energy == 0.0:
+            return -math.inf
+        return 10.0 * math.log10(self.signal_energy / self.error_energy)
+
+
+class MetricReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a file's answers on labelled images are worth."""
+
+    metric: str
+    """accuracy or mean_iou, 0–1; greater is better."""
+    value: float
+    network: float
+    """Of the network itself, on the same images."""
+    images: int
+    data: str
+    """Where the images come from."""
 
 
 class SensitivityPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -48,6 +48,10 @@ class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     layout: Layout = "plain"
     kept: Kept | None = None
     """What an input takes of a larger one; None where it takes all."""
+    step: float = 0.0
+    """Of integers that stand for floats, `(integer - zero) * step`; 0 for values that stand for themselves."""
+    zero: int = 0
+    """Integer that stands for 0.0, where there is a `step`."""
 
     @property
     def whole(self) -> "TensorSpec":
@@ -130,7 +134,7 @@ def parse_input(text: str, position: int = 0) -> TensorSpec:
         UsageError: the text is of another form, or the type is unknown.
 
     >>> parse_input("image=1x3x224x224")
-    TensorSpec(name='image', shape=(1, 3, 224, 224), dtype='float32', layout='NCHW', kept=None)
+    TensorSpec(name='image', shape=(1, 3, 224, 224), dtype='float32', layout='NCHW', kept=None, step=0.0, zero=0)
     """
     match = _INPUT.match(text)
     if match is None:

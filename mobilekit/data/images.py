@@ -62,11 +62,25 @@ def bundled(count: int = 8) -> ImageSet:
         raise RuntimeUnavailableError(
             "the bundled photographs of scikit-image and matplotlib are missing; give --images"
         )
-    images = tuple(_read(path) for path in paths[:count])
-    return ImageSet("bundled", images, "bundled photographs", _digest(images))
+    return image_set("bundled", tuple(_read(path) for path in paths[:count]), "bundled photographs")
 
 
-def folder(path: Path, count: int, seed: int) -> ImageSet:
+def image_set(name: str, images: "tuple[Pixels, ...]", provenance: str) -> ImageSet:
+    """Bring images together, uint8 [H, W, 3] each."""
+    return ImageSet(name, images, provenance, _digest(images))
+
+
+def as_pixels(planes: "Planes") -> "Pixels":
+    """Turn an image of 0–1, [C, H, W] with 1 or 3 channels, into 8-bit [H, W, 3]."""
+    import numpy as np
+
+    wide = np.broadcast_to(planes, (3, *planes.shape[1:]))
+    return np.ascontiguousarray(np.rint(wide * 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+def folder(
+    path: Path, count: int, seed: int, option: str = "--images", most_broken: float = MOST_BROKEN
+) -> ImageSet:
     """Choose `count` images below a folder, the same ones for the same seed.
 
     Unreadable files are counted and listed.
@@ -77,10 +91,10 @@ def folder(path: Path, count: int, seed: int) -> ImageSet:
     import numpy as np
 
     if not path.is_dir():
-        raise DataError(f"--images {path}: no such folder")
+        raise DataError(f"{option} {path}: no such folder")
     files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
-        raise DataError(f"--images {path}: holds no image ({', '.join(sorted(SUFFIXES))})")
+        raise DataError(f"{option} {path}: holds no image ({', '.join(sorted(SUFFIXES))})")
     order = np.random.default_rng(seed).permutation(len(files))
     images: list[Pixels] = []
     broken: list[str] = []
@@ -92,9 +106,9 @@ def folder(path: Path, count: int, seed: int) -> ImageSet:
         except OSError as problem:
             broken.append(f"{files[index].name} ({' '.join(str(problem).split())[:80]})")
     seen = len(images) + len(broken)
-    if not images or len(broken) > MOST_BROKEN * seen:
+    if not images or len(broken) > most_broken * seen:
         raise DataError(
-            f"--images {path}: {len(broken)} of {seen} images cannot be read: {', '.join(broken[:3])}"
+            f"{option} {path}: {len(broken)} of {seen} images cannot be read: {', '.join(broken[:3])}"
         )
     found = tuple(images)
     skipped = f" ({len(broken)} unreadable: {', '.join(broken[:3])})" if broken else ""

@@ -15,6 +15,8 @@ from mobilekit.core import errors
 from mobilekit.core.errors import ExportError
 from mobilekit.core.targets import Target
 from mobilekit.export.converted import Converted
+from mobilekit.export.quantization.job import Job
+from mobilekit.export.quantization.made import Quantized
 from mobilekit.export.worker import ANSWERS, PARENT
 
 if TYPE_CHECKING:
@@ -99,6 +101,14 @@ class Worker:
             "normalized": normalized,
         }
         return msgspec.convert(self._ask(job), Converted)
+
+    def quantize(self, job: Job) -> Quantized:
+        """Make a smaller file of a saved one, which is left alone.
+
+        Raises:
+            ExportError: it cannot be quantized so.
+        """
+        return msgspec.convert(self._ask(msgspec.to_builtins(job)), Quantized)
 
     def run(
         self, file: Path, inputs: "list[Arrays]", *, runtime: str, threads: int = 1

@@ -71,7 +71,7 @@ def _loaded(kind: str) -> Any:
 
 def _answer(converter: Any, job: dict[str, Any]) -> dict[str, Any]:
     try:
-        result = _run(job) if job["do"] == "run" else _convert(converter, job)
+        result = _JOBS[job["do"]](converter, job)
     except Exception as problem:  # noqa: BLE001  the parent raises it again, with its words
         if is_allocation_failure(problem):
             return {"error": "MachineError", "message": f"{job['do']}: {TOO_LITTLE_MEMORY}"}
@@ -101,8 +101,26 @@ def _convert(converter: Any, job: dict[str, Any]) -> Any:
     return msgspec.to_builtins(converted)
 
 
-def _run(job: dict[str, Any]) -> Any:
+def _quantize(converter: Any, job: dict[str, Any]) -> Any:
+    """Make a smaller file from a saved one."""
+    del converter
+    from mobilekit.export.quantization.job import Job
+
+    wanted = msgspec.convert(job, Job)
+    with files.explained(Path(wanted.out)):
+        return msgspec.to_builtins(_workshop().carry_out(wanted))
+
+
+@functools.cache
+def _workshop() -> Any:
+    from mobilekit.export.quantization.job import Workshop
+
+    return Workshop()
+
+
+def _run(converter: Any, job: dict[str, Any]) -> Any:
     """Run a saved file on each stored set of inputs; the outputs are stored beside them."""
+    del converter
     import numpy as np
     from safetensors.numpy import load_file, save_file
 
@@ -121,6 +139,9 @@ def _run(job: dict[str, Any]) -> Any:
         save_file(arrays, path)
         written.append(path)
     return written
+
+
+_JOBS = {"convert": _convert, "quantize": _quantize, "run": _run}
 
 
 def _kinds() -> Any:

@@ -7,11 +7,16 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import msgspec
 
 from mobilekit.core.artifact import Normalization
-from mobilekit.core.errors import ModelError, suggestion
+from mobilekit.core.errors import ModelError, RecipeError, suggestion
 from mobilekit.core.tensors import TensorSpec
 
 CAMERA = Normalization(mean=(0.5,), std=(0.5,), scale=1 / 255)
 """Camera pixels 0–255 become −1 … 1."""
+
+IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), scale=1 / 255)
+"""By which torchvision's networks were trained."""
+PRETRAINED = ("weights", "weights_backbone", "pretrained", "checkpoint_path")
+"""Arguments by which torchvision's and timm's builders load weights themselves."""
 
 FACE_LABELS = (
     "background", "skin", "left brow", "right brow", "left eye", "right eye", "nose",
@@ -198,6 +203,49 @@ class BlazefaceConfig(NetBase, frozen=True, forbid_unknown_fields=True, tag="bla
         return ("scores", "boxes")
 
 
+class TorchvisionConfig(NetBase, frozen=True, forbid_unknown_fields=True, tag="torchvision"):
+    """A network of torchvision by its name, such as `resnet18`, with a head for `classes`."""
+
+    name: str
+    classes: Count = 1000
+    size: Size = 224
+    options: dict[str, str | int | float | bool] = {}
+    """Further arguments of torchvision's builder, such as `width_mult`."""
+    weights: str | None = None
+    """A `.safetensors` file, or a `.pt` file that holds tensors only; without it, drawn with the seed."""
+    fresh: tuple[str, ...] = ()
+    """Patterns of weights that stay as drawn, such as `fc.*`: of a head for other classes than the file's."""
+
+    def __post_init__(self) -> None:
+        loading = [name for name in PRETRAINED if name in self.options]
+        if loading:
+            raise RecipeError(
+                f"net: options: {loading[0]} would be loaded by torchvision, which may download it; give"
+                " weights = a file"
+            )
+        if "num_classes" in self.options:
+            raise RecipeError("net: options: num_classes is said by classes")
+        if self.fresh and self.weights is None:
+            raise RecipeError(
+                "net: fresh says what is not taken of weights; give weights = a file too"
+            )
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """One image."""
+        return (TensorSpec("image", (1, 3, self.size, self.size), layout="NCHW"),)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """As the network names them: a segmentation may have two."""
+        return ()
+
+    @property
+    def normalization(self) -> Normalization:
+        """That of ImageNet."""
+        return IMAGENET
+
+
 NetConfig: TypeAlias = (
     MobileHourglassConfig
     | DfbusterConfig
@@ -207,6 +255,7 @@ NetConfig: TypeAlias = (
     | VggConfig
     | MobilenetV1Config
     | BlazefaceConfig
+    | TorchvisionConfig
 )
 
 

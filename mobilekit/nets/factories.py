@@ -1,9 +1,10 @@
-"""How a network is made by a function in the user's own file."""
+"""How a network is made by a function: of the user's own file, or of a library."""
 
 import ast
 import importlib.util
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,21 @@ def call_factory(path: Path, factory: str, arguments: dict[str, str]) -> nn.Modu
     if isinstance(module, nn.Module):
         return module
     raise ModelError(f"{path}:{factory}: returned a {type(module).__name__}, not a torch.nn.Module")
+
+
+def made(reference: str, make: Callable[[], Any]) -> nn.Module:
+    """Call a library's builder.
+
+    Raises:
+        ModelError: it raises, or gives something else than a `torch.nn.Module`.
+    """
+    try:
+        module = make()
+    except Exception as problem:
+        raise ModelError(f"{reference}: cannot be built: {reason_of(problem)}") from problem
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{reference}: gave a {type(module).__name__}, not a torch.nn.Module")
+    return module
 
 
 def literal(text: str) -> Any:

@@ -18,17 +18,12 @@ from mobilekit.core.reports import StepReport
 from mobilekit.core.seeding import child_seed
 from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec, has_integers
 from mobilekit.nets import build, saved
-from mobilekit.nets.catalog import NetConfig, find, variants
-from mobilekit.nets.factories import call_factory, literal, reason_of
+from mobilekit.nets.catalog import PRETRAINED, NetConfig, TorchvisionConfig, find, variants
+from mobilekit.nets.factories import call_factory, literal, made, reason_of
 from mobilekit.nets.warm import awaken, example_inputs, seeded, warm_batch_norm
 from mobilekit.nets.weights import load_weights
 
 IMAGENET_INPUT = (TensorSpec("image", (1, 3, 224, 224), layout="NCHW"),)
-
-PRETRAINED = ("weights", "weights_backbone", "pretrained", "checkpoint_path")
-"""Arguments by which torchvision's and timm's builders load weights themselves."""
-AUXILIARY = frozenset({"googlenet", "inception_v3"})
-"""Torchvision's nets with classifiers that act only in training, and a slow initialisation."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +108,14 @@ def load_config(
     seed: int,
     inputs: tuple[TensorSpec, ...] = (),
 ) -> Source:
-    """Build the network of a configuration, as a recipe or the catalog gives it."""
+    """Build the network of a configuration, as a recipe or the catalog gives it.
+
+    Weights that are given go before those that the configuration names.
+    """
     config = _configured(config, arguments)
+    fresh: tuple[str, ...] = ()
+    if weights is None and isinstance(config, TorchvisionConfig) and config.weights:
+        weights, fresh = Path(config.weights), config.fresh
     source = _built(name, name, lambda: build(config), seed)
     source = replace(
         source,
@@ -127,7 +128,7 @@ def load_config(
     )
     if weights is None:
         awaken(source.module, child_seed(seed, "awaken"))
-    return _ready(source, weights, seed)
+    return _ready(source, weights, seed, fresh)
 
 
 def check_inputs(source: Source) -> int:
@@ -200,12 +201,12 @@ def _built(reference: str, name: str, make: Callable[[], nn.Module], seed: int) 
     return Source(reference, safe, module, (), weights="seeded")
 
 
-def _ready(source: Source, weights: Path | None, seed: int) -> Source:
+def _ready(source: Source, weights: Path | None, seed: int, fresh: tuple[str, ...] = ()) -> Source:
     """Give the network its weights, bake parametrizations in, and check that all is finite."""
     source = _in_float32(source)
     module = source.module
     if weights is not None:
-        load_weights(module, weights)
+        load_weights(module, weights, fresh)
     check_finite(source.reference, module)
     if weights is None:
         integers = check_inputs(source)
@@ -255,26 +256,9 @@ def check_finite(reference: str, module: nn.Module) -> None:
 
 
 def _torchvision(name: str, arguments: dict[str, str]) -> nn.Module:
-    from torchvision import models
+    from mobilekit.nets.torchvision import by_name
 
-    known = models.list_models()
-    if name not in known:
-        raise ModelError(
-            f"torchvision:{name}: torchvision has no such model.{suggestion(name, known)}"
-        )
-    if name in models.list_models(module=models.detection):
-        raise ModelError(
-            f"torchvision:{name}: a whole detector chooses boxes by their scores, which no phone format"
-            " can hold; export backbone and heads without post-processing: path/to/file.py:factory,"
-            " where factory() returns a module around the detector's backbone and heads"
-        )
-    options = {key: literal(value) for key, value in arguments.items()}
-    if name in AUXILIARY:
-        options = {"aux_logits": False, "init_weights": False, **options}
-    builder = models.get_model_builder(name)
-    if "weights_backbone" in builder.__annotations__:
-        options = {"weights_backbone": None, **options}
-    return _made(f"torchvision:{name}", lambda: builder(**{"weights": None, **options}))
+    return by_name(name, {key: literal(value) for key, value in arguments.items()})
 
 
 def _timm(name: str, arguments: dict[str, str]) -> nn.Module:
@@ -288,17 +272,7 @@ def _timm(name: str, arguments: dict[str, str]) -> nn.Module:
         known = timm.list_models()
         raise ModelError(f"timm:{name}: timm has no such model.{suggestion(name, known)}")
     options = {"pretrained": False, **{key: literal(value) for key, value in arguments.items()}}
-    return _made(f"timm:{name}", lambda: timm.create_model(name, **options))
-
-
-def _made(reference: str, make: Callable[[], Any]) -> nn.Module:
-    try:
-        module = make()
-    except Exception as problem:
-        raise ModelError(f"{reference}: cannot be built: {reason_of(problem)}") from problem
-    if not isinstance(module, nn.Module):
-        raise ModelError(f"{reference}: gave a {type(module).__name__}, not a torch.nn.Module")
-    return module
+    return made(f"timm:{name}", lambda: timm.create_model(name, **options))
 
 
 def _from_file(

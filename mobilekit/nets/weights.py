@@ -1,6 +1,8 @@
 """How a state dict comes into a network: never by unpickling objects."""
 
+import fnmatch
 import pickle as _pickle  # noqa: TID251  only the name of its exception
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeGuard
 
@@ -8,22 +10,28 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from mobilekit.core.errors import ModelError
+from mobilekit.core.errors import ModelError, suggestion
 
 SHOWN = 3
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 """Keys under which training code puts a network's state dict into a checkpoint."""
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
+def load_weights(module: nn.Module, path: Path, fresh: Collection[str] = ()) -> None:
     """Load a `.safetensors` file, or a `.pt`/`.pth` file that holds tensors only.
+
+    Args:
+        module: whose weights are replaced.
+        path: of the file.
+        fresh: patterns of entries that stay as they are, whatever the file has for them.
 
     Raises:
         ModelError: missing, truncated, pickled objects, or a state dict that does not fit; missing,
-            unexpected and mis-shaped entries are listed.
+            unexpected and mis-shaped entries are listed. A pattern that matches no entry.
     """
-    state = read_state(path)
-    own = module.state_dict()
+    stay = _matching(module.state_dict(), fresh)
+    state = {name: each for name, each in read_state(path).items() if name not in stay}
+    own = {name: each for name, each in module.state_dict().items() if name not in stay}
     missing = sorted(set(own) - set(state))
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     unexpected = sorted(set(state) - set(own))
@@ -44,6 +52,19 @@ def load_weights(module: nn.Module, path: Path) -> None:
     if problems:
         raise ModelError(f"{path}: does not fit the network: {'; '.join(problems)}")
     module.load_state_dict(state, strict=False)
+
+
+def _matching(names: Collection[str], patterns: Collection[str]) -> set[str]:
+    """Return the names that some pattern matches."""
+    found: set[str] = set()
+    for pattern in patterns:
+        matched = fnmatch.filter(names, pattern)
+        if not matched:
+            raise ModelError(
+                f"fresh: {pattern!r} matches no weight of the network.{suggestion(pattern, names)}"
+            )
+        found.update(matched)
+    return found
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -4,7 +4,9 @@ from mobilekit.pipeline.compressing import Pruning, Specialization, prune, speci
 from mobilekit.pipeline.exporting import export
 from mobilekit.pipeline.history import TrainingHistory, history
 from mobilekit.pipeline.inspecting import Inspection, inspect
+from mobilekit.pipeline.mixing import Mixed, Mixing, mix
 from mobilekit.pipeline.profiling import Profile, ProfileRequest, profile
+from mobilekit.pipeline.quantizing import quantize
 from mobilekit.pipeline.request import ExportRequest
 from mobilekit.pipeline.sensitivity import Sensitivity, SensitivityRequest, sensitivity
 from mobilekit.pipeline.verifying import Verification, VerifyRequest, verify
@@ -12,6 +14,8 @@ from mobilekit.pipeline.verifying import Verification, VerifyRequest, verify
 __all__ = [
     "ExportRequest",
     "Inspection",
+    "Mixed",
+    "Mixing",
     "Profile",
     "ProfileRequest",
     "Pruning",
@@ -24,8 +28,10 @@ __all__ = [
     "export",
     "history",
     "inspect",
+    "mix",
     "profile",
     "prune",
+    "quantize",
     "sensitivity",
     "specialize",
     "verify",

@@ -31,14 +31,32 @@ def to_file(
             spec.dtype,
             pixel_scale,
         )
+        if not spec.step
+        else quantized(to_layout(arrays[spec.name], known[spec.name].layout, spec.layout), spec)
         for spec in file
     }
+
+
+def quantized(array: "Array", spec: TensorSpec) -> "Array":
+    """Turn floats into the integers that stand for them.
+
+    >>> import numpy as np
+    >>> quantized(np.array([0.0, 0.3, 9.0]), TensorSpec("x", (3,), "int8", step=0.1, zero=-128)).tolist()
+    [-128, -125, -38]
+    """
+    import numpy as np
+
+    bounds = np.iinfo(spec.dtype)
+    integers = np.rint(array.astype(np.float64) / spec.step) + spec.zero
+    return np.ascontiguousarray(integers.clip(bounds.min, bounds.max).astype(spec.dtype))
 
 
 def from_file(
     arrays: "Arrays", network: tuple[TensorSpec, ...], file: tuple[TensorSpec, ...]
 ) -> "Arrays":
-    """Bring a file's outputs into the network's order of axes; types are left as they are.
+    """Bring a file's outputs into the network's order of axes; integers that stand for floats become these.
+
+    Other types are left as they are.
 
     The class probabilities of a Core ML classifier stand for the network's only output.
     """
@@ -49,6 +67,8 @@ def from_file(
         if name not in known or spec.name not in arrays:
             continue
         value = to_layout(arrays[spec.name], spec.layout, known[name].layout)
+        if spec.step:
+            value = ((value.astype("float64") - spec.zero) * spec.step).astype("float32")
         found[name] = value.reshape(known[name].shape) if spec.dtype == "dictionary" else value
     return found
 

@@ -1,10 +1,13 @@
 """What the steps of a recipe share: its data set, the network of the beginning, what became of the classes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mobilekit.core.errors import TrainingError
-from mobilekit.pipeline.request import DEFAULT_OUT, Plan
+from mobilekit.core.histories import checkpoints
+from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, Plan, resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -13,9 +16,6 @@ if TYPE_CHECKING:
     from mobilekit.core.artifact import Normalization
     from mobilekit.core.reports import StepReport
     from mobilekit.nets.sources import Source
-
-CHECKPOINT = "last.ckpt"
-NEEDS_DATA = {"train", "specialize"}
 
 
 class Bench:
@@ -33,10 +33,10 @@ class Bench:
     def __init__(self, plan: Plan, source: "Source") -> None:
         self._plan, self._original = plan, source.module
         self._kept: tuple[int, ...] = ()
-        out = plan.request.out or DEFAULT_OUT / source.name
-        self._folder = out.with_name(f"{out.name}.training")
+        self._folder = training_folder(plan.request, source.name)
         self._training: Training | None = None
-        if plan.data is not None and any(step["kind"] in NEEDS_DATA for step in plan.steps):
+        self._begun = plan.request.resume
+        if plan.data is not None and any(_takes_data(step) for step in plan.steps):
             self._training = self._open(source)
 
     def extended(self, context: "Context", source: "Source", name: str) -> "Context":
@@ -50,7 +50,7 @@ class Bench:
         training = self._training
         if training is not None:
             folder = self._folder / name
-            resume = self._plan.request.resume and (folder / CHECKPOINT).is_file()
+            resume = self._plan.request.resume and bool(checkpoints(folder))
             training = replace(training, folder=folder, resume=resume)
         return replace(
             context,
@@ -81,7 +81,7 @@ class Bench:
         from mobilekit.compress.base import Training
         from mobilekit.data.catalog import open_data
 
-        if self._plan.request.resume and not list(self._folder.glob(f"*/{CHECKPOINT}")):
+        if self._plan.request.resume and not checkpoints(self._folder):
             raise TrainingError(
                 f"{self._folder}: there is no training to go on with; leave --resume out"
             )
@@ -90,14 +90,62 @@ class Bench:
             train,
             test,
             flags=self._plan.request.flags,
+            begin=self._begin,
             digest=self._plan.recipe_digest,
             statistics=statistics(source),
         )
+
+    def _begin(self) -> None:
+        """Forget, when the first training of a run begins, where a former run could be gone on with."""
+        from mobilekit.compress.fitting.keeper import forget
+
+        if not self._begun:
+            forget(self._folder)
+        self._begun = True
 
     def _load(self, reference: str) -> "nn.Module":
         from mobilekit.nets.sources import load_source
 
         return load_source(reference, arguments={}, weights=None, seed=self._plan.seed).module
+
+
+def _takes_data(step: Mapping[str, Any]) -> bool:
+    """Say whether a step works on labelled data, where the recipe has some."""
+    from mobilekit.compress.registry import options_of
+
+    return bool(getattr(options_of(str(step["kind"])), "takes_data", False))
+
+
+def stopped(request: ExportRequest) -> str:
+    """Say what became of a recipe's training when a person stopped the run.
+
+    Args:
+        request: of the run; its artifact came to be whole or not at all.
+
+    Returns:
+        One line; empty where nothing trained.
+    """
+    plan = resolve(request)
+    folder = training_folder(request, plan.recipe_name)
+    if not plan.steps or not folder.is_dir():
+        return ""
+    if checkpoints(folder):
+        return (
+            f"interrupted; no artifact was written, and the training is kept in {folder}: mobilekit run"
+            " --resume goes on with it"
+        )
+    return f"interrupted before the first checkpoint in {folder}; no artifact was written"
+
+
+def training_folder(request: ExportRequest, name: str) -> Path:
+    """Return where the trainings of a run lie: beside its artifact.
+
+    Args:
+        request: of the run.
+        name: of the network.
+    """
+    out = request.out or DEFAULT_OUT / name
+    return out.with_name(f"{out.name}.training")
 
 
 def statistics(source: "Source") -> tuple[tuple[float, ...], tuple[float, ...]] | None:

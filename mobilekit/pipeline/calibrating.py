@@ -1,20 +1,77 @@
 """Images in the form in which the network itself takes them, for steps that look at real inputs."""
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mobilekit.core.artifact import Normalization
+from mobilekit.core.quantization import parse
 from mobilekit.core.seeding import child_seed
+from mobilekit.core.targets import quantization_of
 from mobilekit.data import images as photographs
 from mobilekit.data.images import ImageSet
-from mobilekit.pipeline.samples import choose_images
+from mobilekit.pipeline.request import Plan
+from mobilekit.pipeline.samples import choose_images, sample_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mobilekit.core.tensors import Arrays
     from mobilekit.nets.sources import Source
+    from mobilekit.runtime.program import Program
 
 BATCH = 8
 """Images that are shown at once."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Inputs that ranges of activations come from, in the network's own layout."""
+
+    inputs: "list[Arrays]"
+    provenance: str
+    digest: str
+    """SHA-256 of the inputs."""
+    notes: tuple[str, ...] = ()
+
+
+def ranges(program: "Program", plan: Plan, normalization: Normalization | None) -> Shown | None:
+    """Choose what activations are calibrated on: the user's images, the recipe's, or bundled ones.
+
+    Returns:
+        None where no target needs them.
+
+    Raises:
+        DataError: no such folder, no image in it, or more than 1 in 20 that cannot be read.
+    """
+    wanted = [quantization_of(target) for target in plan.targets]
+    if not any(parse(one.form).calibrated for one in wanted if one is not None):
+        return None
+    request = plan.request
+    data = plan.data or request.data
+    images = choose_images(
+        request.calibrate, request.calibrate_count, plan.seed, data, calibrating=True
+    )
+    group = sample_inputs(program, images, normalization, plan.seed, plan.targets)[0]
+    notes = []
+    if request.calibrate is None and data is None:
+        notes.append(
+            f"calibrated on {len(group.inputs)} × {group.provenance}, which are not yours: give"
+            " --calibrate a folder of images as the network will see them"
+        )
+    if images.unreadable:
+        notes.append(
+            f"--calibrate: {len(images.unreadable)} images cannot be read and were left out"
+        )
+    digest = hashlib.sha256()
+    for arrays in group.inputs:
+        for name in sorted(arrays):
+            digest.update(f"{name}{arrays[name].shape}{arrays[name].dtype}".encode())
+            digest.update(arrays[name].tobytes())
+    return Shown(
+        group.inputs, f"{len(group.inputs)} × {group.provenance}", digest.hexdigest(), tuple(notes)
+    )
 
 
 def calibration(

@@ -2,14 +2,14 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mobilekit.core import artifact, files
-from mobilekit.core.errors import ArtifactError, ModelError
+from mobilekit.core.errors import ArtifactError, ElsewhereError, MobilekitError, ModelError
 from mobilekit.core.reports import Coverage, StepReport
 from mobilekit.core.seeding import child_seed
 from mobilekit.core.targets import SUFFIXES
@@ -64,11 +64,27 @@ def compress(
         context = bench.extended(
             _context(source, plan, count, seed, progress), source, f"{index + 1}-{kind}"
         )
-        network, report = step.apply(source.module, context)
-        source = changed(source, network, report)
+        with _placed(f"steps[{index}]", kind):
+            network, report = step.apply(source.module, context)
+            source = changed(source, network, report)
         bench.follow(report)
         reports.append(report)
     return source, tuple(reports)
+
+
+@contextlib.contextmanager
+def _placed(place: str, kind: str) -> Iterator[None]:
+    """Let an error of a step begin with its place in the recipe."""
+    try:
+        yield
+    except ElsewhereError:
+        raise
+    except MobilekitError as problem:
+        words = str(problem)
+        problem.args = (
+            f"{place}: {words if words.startswith(f'{kind}:') else f'{kind}: {words}'}",
+        )
+        raise
 
 
 def changed(source: "Source", network: "nn.Module", report: StepReport) -> "Source":

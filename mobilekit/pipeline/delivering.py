@@ -1,20 +1,39 @@
-"""One target: its worker converts the program, runs the saved file, and the outputs are judged."""
+"""One family of files: its worker converts the program, makes smaller files, runs them; they are judged."""
 
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mobilekit.core import files
-from mobilekit.core.artifact import ModelFile, Normalization
-from mobilekit.core.targets import SUFFIXES, Target, format_of
+from mobilekit.core.artifact import Failure, ModelFile, Normalization
+from mobilekit.core.errors import MobilekitError
+from mobilekit.core.targets import (
+    CoremlTarget,
+    Target,
+    base_of,
+    file_name,
+    format_of,
+    quantization_of,
+    variant_of,
+)
 from mobilekit.core.tensors import TensorSpec
+from mobilekit.pipeline.accuracy import Exam
 from mobilekit.pipeline.adapting import from_file, pixel_scale, to_file
-from mobilekit.pipeline.samples import InputSet, SampleSet
+from mobilekit.pipeline.calibrating import Shown
+from mobilekit.pipeline.samples import InputSet, SampleSet, meant
 
 if TYPE_CHECKING:
+    from mobilekit.core.reports import LayerQuantization
     from mobilekit.core.tensors import Arrays
     from mobilekit.export.converted import Converted
+    from mobilekit.export.processes import Worker
     from mobilekit.runtime.program import Program
 
 
@@ -31,6 +50,30 @@ class Material:
     normalization: Normalization | None
     labels: tuple[str, ...]
     metadata: dict[str, str]
+    shown: Shown | None = None
+    """What activations are calibrated on."""
+    exam: Exam | None = None
+    """Labelled images to answer."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A file of floats, and the smaller ones that are made of it."""
+
+    base: Target
+    asked: tuple[Target, ...]
+    """In the order in which they were asked for; the base need not be among them."""
+
+
+def families(targets: tuple[Target, ...]) -> tuple[Family, ...]:
+    """Bring together the targets whose files are made of the same file of floats."""
+    bases: list[Target] = []
+    for target in targets:
+        if base_of(target) not in bases:
+            bases.append(base_of(target))
+    return tuple(
+        Family(base, tuple(one for one in targets if base_of(one) == base)) for base in bases
+    )
 
 
 @dataclass(frozen=True)
@@ -42,23 +85,28 @@ class Delivered:
     converted: "Converted"
     runtime: str
     outputs: "list[list[Arrays]]"
+    layers: "tuple[LayerQuantization, ...]" = ()
+    """How the weights are stored, of a quantized file."""
+    answers: "tuple[Arrays, ...]" = ()
+    """To the labelled images, where there are any."""
 
     def judged(
-        self, program: "Program", sets: list[SampleSet], notes: tuple[str, ...]
+        self,
+        program: "Program",
+        sets: list[SampleSet],
+        notes: tuple[str, ...],
+        shown: Shown | None = None,
     ) -> ModelFile:
         """Compare with the network's outputs, and describe the file for the manifest."""
-        from mobilekit.verify.conditioning import own_error
         from mobilekit.verify.parity import judge
 
+        shown_to = meant(self.target, sets)
         parity = judge(
             self.path.name,
             self.target,
             self.runtime,
-            [
-                (group.name, group.references, actual)
-                for group, actual in zip(sets, self.outputs, strict=True)
-            ],
-            lambda index: own_error(program, sets[index].inputs, self.target.precision),
+            [(sets[i].name, sets[i].references, self.outputs[i]) for i in shown_to],
+            lambda index: self._own_error(program, sets[shown_to[index]], shown),
         )
         return ModelFile(
             path=self.path.name,
@@ -69,6 +117,21 @@ class Delivered:
             outputs=self.converted.outputs,
             parity=parity,
             notes=(*self.converted.notes, *notes),
+            quantization=self.layers,
+        )
+
+    def _own_error(
+        self, program: "Program", group: SampleSet, shown: Shown | None
+    ) -> dict[str, float]:
+        """Return what errors of this file's size do to the network, per output."""
+        from mobilekit.verify.conditioning import own_error
+        from mobilekit.verify.quantizing import expected_error
+
+        wanted = quantization_of(self.target)
+        if wanted is None:
+            return own_error(program, group.inputs, self.target.precision)
+        return expected_error(
+            program, group.inputs, shown.inputs if shown else [], self.layers, wanted.form
         )
 
 
@@ -82,40 +145,155 @@ def deliver_source(target: Target, ready: "Future[Material]", threads: int) -> D
     runner = SourceRunner(path, threads)
     outputs = [[runner.run(arrays) for arrays in group.inputs] for group in material.inputs]
     made = Converted(inputs=material.specs, outputs=material.outputs)
-    return Delivered(target, path, made, "source", outputs)
+    asked = material.exam.inputs if material.exam else []
+    answers = tuple(runner.run(arrays) for arrays in asked)
+    return Delivered(target, path, made, "source", outputs, answers=answers)
 
 
-def deliver(target: Target, ready: "Future[Material]", *, debug: bool) -> Delivered:
-    """Convert to one target and run the saved file, in a process of its own.
+def deliver(family: Family, ready: "Future[Material]", *, debug: bool) -> list[Delivered | Failure]:
+    """Convert to a file of floats, make the smaller ones of it, and run each, in a process of its own.
 
     The process starts at once and imports its converter while `ready` is awaited.
+
+    Raises:
+        ExportError: the file of floats cannot be made; a smaller one that cannot is a `Failure`.
     """
     from mobilekit.export.processes import Worker
-    from mobilekit.runtime import default_runtime
 
-    kind = format_of(target)
+    kind = format_of(family.base)
     with Worker(kind, debug=debug) as worker:
         material = ready.result()
-        path = material.folder / f"model{SUFFIXES[kind]}"
+        path = material.folder / file_name(family.base)
         converted = worker.convert(
             material.programs[kind],
-            target,
+            family.base,
             path,
             metadata=material.metadata,
             labels=material.labels,
             normalized=material.normalization is not None,
         )
-        runtime = default_runtime(path)
-        scale = pixel_scale(target, normalized=material.normalization is not None)
-        outputs = [
-            [
-                from_file(result, material.outputs, converted.outputs)
-                for result in worker.run(
-                    path,
-                    [to_file(a, material.specs, converted.inputs, scale) for a in group.inputs],
-                    runtime=runtime,
-                )
-            ]
-            for group in material.inputs
-        ]
-    return Delivered(target, path, converted, runtime, outputs)
+        made: list[Delivered | Failure] = []
+        for target in family.asked:
+            if target == family.base:
+                made.append(_ran(worker, material, Delivered(target, path, converted, "", [])))
+            else:
+                made.append(_attempted(worker, material, target, converted))
+    if family.base not in family.asked:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return made
+
+
+def add(
+    material: Material, file: ModelFile, targets: tuple[Target, ...], *, debug: bool
+) -> list[Delivered | Failure]:
+    """Make smaller files of a file of floats that is there, and run each, in a process of its own."""
+    from mobilekit.export.converted import Converted
+    from mobilekit.export.processes import Worker
+
+    converted = Converted(file.inputs, file.outputs)
+    with Worker(format_of(file.target), debug=debug) as worker:
+        return [_attempted(worker, material, target, converted) for target in targets]
+
+
+def _attempted(
+    worker: "Worker", material: Material, target: Target, converted: "Converted"
+) -> Delivered | Failure:
+    try:
+        return _ran(worker, material, _smaller(worker, material, target, converted))
+    except MobilekitError as problem:
+        words = f"{format_of(target)} {variant_of(target)}: {problem}"
+        return Failure(target, words, problem.exit_code)
+
+
+def _smaller(
+    worker: "Worker", material: Material, target: Target, converted: "Converted"
+) -> Delivered:
+    """Make one quantized file."""
+    from mobilekit.export.quantization.job import Job
+
+    kind, wanted = format_of(target), quantization_of(target)
+    assert wanted is not None  # noqa: S101  a type for the checker
+    path = material.folder / file_name(target)
+    with _stored(material, target, converted) as calibration:
+        made = worker.quantize(
+            Job(
+                "quantize",
+                kind,
+                str(material.folder / file_name(base_of(target))),
+                str(path),
+                wanted,
+                str(material.programs[kind]),
+                target.minimum_os if isinstance(target, CoremlTarget) else "",
+                calibration,
+            )
+        )
+    ends = _ends(path, converted)
+    notes = (*made.notes, *(material.shown.notes if calibration and material.shown else ()))
+    quantized = msgspec.structs.replace(
+        converted, inputs=ends[0], outputs=ends[1], notes=notes, seconds=made.seconds
+    )
+    return Delivered(target, path, quantized, "", [], made.layers)
+
+
+def _ran(worker: "Worker", material: Material, one: Delivered) -> Delivered:
+    """Run a saved file on every sample."""
+    from mobilekit.runtime import default_runtime
+
+    runtime = default_runtime(one.path)
+    scale = pixel_scale(one.target, normalized=material.normalization is not None)
+
+    def run(inputs: "list[Arrays]") -> "list[Arrays]":
+        feeds = [to_file(a, material.specs, one.converted.inputs, scale) for a in inputs]
+        results = worker.run(one.path, feeds, runtime=runtime)
+        return [from_file(r, material.outputs, one.converted.outputs) for r in results]
+
+    outputs = [run(group.inputs) for group in material.inputs]
+    answers = tuple(run(material.exam.inputs)) if material.exam else ()
+    return replace(one, runtime=runtime, outputs=outputs, answers=answers)
+
+
+@contextlib.contextmanager
+def _stored(
+    material: Material, target: Target, converted: "Converted"
+) -> Iterator[tuple[str, ...]]:
+    """Write the inputs that activations are calibrated on, as the file of floats takes them."""
+    from safetensors.numpy import save_file
+
+    from mobilekit.core.quantization import parse
+
+    wanted = quantization_of(target)
+    if material.shown is None or wanted is None or not parse(wanted.form).calibrated:
+        yield ()
+        return
+    scale = pixel_scale(target, normalized=material.normalization is not None)
+    with tempfile.TemporaryDirectory(prefix="mobilekit-") as scratch:
+        paths = []
+        for index, arrays in enumerate(material.shown.inputs):
+            paths.append(str(Path(scratch) / f"{index}.safetensors"))
+            save_file(to_file(arrays, material.specs, converted.inputs, scale), paths[-1])
+        yield tuple(paths)
+
+
+def _ends(
+    path: Path, converted: "Converted"
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Return the ends of a quantized file: those of its file of floats, or integers that stand for them."""
+    if path.suffix != ".tflite":
+        return converted.inputs, converted.outputs
+    from mobilekit.runtime.tflite import TfliteRunner
+
+    runner = TfliteRunner(path)
+    known = {spec.name: spec for spec in (*runner.inputs, *runner.outputs)}
+    inputs, outputs = (
+        tuple(
+            msgspec.structs.replace(
+                spec,
+                dtype=known[spec.name].dtype,
+                step=known[spec.name].step,
+                zero=known[spec.name].zero,
+            )
+            for spec in side
+        )
+        for side in (converted.inputs, converted.outputs)
+    )
+    return inputs, outputs

@@ -14,15 +14,32 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mobilekit.core import artifact, files
-from mobilekit.core.artifact import Failure, Manifest
-from mobilekit.core.errors import ArtifactError, ExportError, MobilekitError, ModelError
+from mobilekit.core.artifact import Failure, Manifest, ModelFile
+from mobilekit.core.errors import ArtifactError, DataError, ExportError, MobilekitError, ModelError
 from mobilekit.core.reports import CostReport, DelegationReport, StepReport
-from mobilekit.core.targets import SUFFIXES, OnnxTarget, SourceTarget, Target, format_of
+from mobilekit.core.targets import (
+    SUFFIXES,
+    OnnxTarget,
+    SourceTarget,
+    Target,
+    TfliteTarget,  # noqa: F401  in a doctest
+    format_of,
+    variant_of,
+)
 from mobilekit.data.labels import check_labels
 from mobilekit.nets.saved import is_saved
 from mobilekit.pipeline import samples
+from mobilekit.pipeline.accuracy import Exam, exam
+from mobilekit.pipeline.calibrating import ranges
 from mobilekit.pipeline.compressing import compress
-from mobilekit.pipeline.delivering import Delivered, Material, deliver, deliver_source
+from mobilekit.pipeline.delivering import (
+    Delivered,
+    Family,
+    Material,
+    deliver,
+    deliver_source,
+    families,
+)
 from mobilekit.pipeline.measuring import measure_artifact
 from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, Plan, resolve
 
@@ -97,7 +114,7 @@ def _fill(
     fresh: Path,
     plan: Plan,
     compressed: "tuple[Source, tuple[StepReport, ...]]",
-    channel: "tuple[Future[Material], list[Future[Delivered | Failure]]]",
+    channel: "tuple[Future[Material], list[Future[list[Delivered | Failure]]]]",
     progress: Progress,
 ) -> Manifest:
     ready, conversions = channel
@@ -108,8 +125,11 @@ def _fill(
     identity = hashlib.sha256(msgspec.json.encode(base, order="sorted")).hexdigest()
     base = msgspec.structs.replace(base, digest=identity)
     paths = _programs(fresh, plan, source, base)
-    images = samples.choose_images(request.images, request.image_count, plan.seed)
+    data = plan.data or request.data
+    images = samples.choose_images(request.images, request.image_count, plan.seed, data)
     inputs = samples.sample_inputs(program, images, base.normalization, plan.seed, plan.targets)
+    shown = ranges(program, plan, base.normalization)
+    labelled = exam_of(program, plan, base)
     ready.set_result(
         Material(
             fresh,
@@ -120,29 +140,71 @@ def _fill(
             base.normalization,
             base.labels,
             _metadata(request, base),
+            shown,
+            labelled,
         )
     )
-    progress(f"converting to {', '.join(format_of(target) for target in plan.targets)}")
-    base = msgspec.structs.replace(base, cost=_cost(program), verified_on=_provenance(inputs))
+    progress(f"converting to {_words(plan.targets)}")
+    base = msgspec.structs.replace(
+        base,
+        cost=_cost(program),
+        verified_on=_provenance(inputs),
+        calibrated_on=shown.provenance if shown else "",
+        calibration_sha256=shown.digest if shown else "",
+    )
     sets = samples.with_references(program, inputs, request.threads)
     golden = samples.write_golden(fresh, sets)
     notes = _overflow_notes(program, inputs, plan.targets)
-    outcomes = [conversion.result() for conversion in conversions]
+    outcomes = [one for conversion in conversions for one in conversion.result()]
     (fresh / FREE_BATCH).unlink(missing_ok=True)
     delivered = [outcome for outcome in outcomes if isinstance(outcome, Delivered)]
     failures = tuple(outcome for outcome in outcomes if isinstance(outcome, Failure))
     if not delivered:
-        raise ExportError("; ".join(failure.reason for failure in failures))
+        raise ExportError("; ".join(dict.fromkeys(failure.reason for failure in failures)))
     progress("comparing the files with the network")
     made = tuple(
-        one.judged(program, sets, notes.get(format_of(one.target), ())) for one in delivered
+        one.judged(program, sets, notes.get(format_of(one.target), ()), shown) for one in delivered
     )
+    made = graded(program, labelled, tuple(delivered), made, request.threads)
     delegation: dict[str, DelegationReport] = {}
     if request.runs:
         progress("measuring on this machine")
         made, delegation = measure_artifact(fresh, made, request)
     manifest = msgspec.structs.replace(base, files=made, failures=failures, golden_sha256=golden)
-    return _write(fresh, manifest, delegation)
+    return write(fresh, manifest, delegation)
+
+
+def exam_of(program: "Program", plan: Plan, base: Manifest) -> Exam | None:
+    """Return the recipe's labelled images, or those that the request names."""
+    config = plan.request.data or plan.data
+    if config is None:
+        return None
+    found = exam(program, config, base.labels, base.normalization, plan.request.data_count)
+    if isinstance(found, Exam):
+        return found
+    if plan.request.data is not None:
+        raise DataError(f"--data: {found}")
+    return None
+
+
+def graded(
+    program: "Program",
+    labelled: Exam | None,
+    delivered: tuple[Delivered, ...],
+    made: tuple[ModelFile, ...],
+    threads: int,
+) -> tuple[ModelFile, ...]:
+    """Add to each file what its answers to the labelled images are worth."""
+    from mobilekit.runtime import program as programs
+
+    if labelled is None:
+        return made
+    own = [programs.run(program, arrays, threads=threads) for arrays in labelled.inputs]
+    network = labelled.graded(own).value
+    return tuple(
+        msgspec.structs.replace(file, metric=labelled.graded(one.answers, network))
+        for one, file in zip(delivered, made, strict=True)
+    )
 
 
 def _trace(
@@ -229,24 +291,46 @@ def _source(fresh: Path, source: "Source", base: Manifest) -> Path:
 @contextlib.contextmanager
 def _conversions(
     plan: Plan, ready: "Future[Material]"
-) -> "Iterator[list[Future[Delivered | Failure]]]":
+) -> "Iterator[list[Future[list[Delivered | Failure]]]]":
     """Start one conversion per target, as many at a time as there are cores."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    with ThreadPoolExecutor(max_workers=min(cores, len(plan.targets))) as pool:
-        yield [pool.submit(_attempt, target, ready, plan.request) for target in plan.targets]
+    found = families(plan.targets)
+    with ThreadPoolExecutor(max_workers=min(cores, len(found))) as pool:
+        yield [pool.submit(_attempt, family, ready, plan.request) for family in found]
 
 
 def _attempt(
-    target: Target, ready: "Future[Material]", request: ExportRequest
-) -> Delivered | Failure:
+    family: Family, ready: "Future[Material]", request: ExportRequest
+) -> list[Delivered | Failure]:
     try:
-        if isinstance(target, SourceTarget):
-            return deliver_source(target, ready, request.threads)
-        return deliver(target, ready, debug=request.debug)
+        if isinstance(family.base, SourceTarget):
+            return [deliver_source(family.base, ready, request.threads)]
+        made = deliver(family, ready, debug=request.debug)
     except MobilekitError as problem:
-        return Failure(target, _without_place(str(problem), ready), problem.exit_code)
+        reason = _without_place(str(problem), ready)
+        return [Failure(target, reason, problem.exit_code) for target in family.asked]
+    return [
+        msgspec.structs.replace(one, reason=_without_place(one.reason, ready))
+        if isinstance(one, Failure)
+        else one
+        for one in made
+    ]
+
+
+def _words(targets: tuple[Target, ...]) -> str:
+    """Name formats, with the forms that each is made in.
+
+    >>> _words((TfliteTarget(), TfliteTarget(quantize="int8"), OnnxTarget()))
+    'tflite (float32, static:int8), onnx'
+    """
+    forms: dict[str, list[str]] = {}
+    for target in targets:
+        forms.setdefault(format_of(target), []).append(variant_of(target))
+    return ", ".join(
+        f"{kind} ({', '.join(names)})" if len(names) > 1 else kind for kind, names in forms.items()
+    )
 
 
 def _without_place(words: str, ready: "Future[Material]") -> str:
@@ -298,7 +382,8 @@ def _tools() -> dict[str, str]:
     return found
 
 
-def _write(fresh: Path, manifest: Manifest, delegation: dict[str, DelegationReport]) -> Manifest:
+def write(fresh: Path, manifest: Manifest, delegation: dict[str, DelegationReport]) -> Manifest:
+    """Write an artifact's manifest, and the page that shows it."""
     from mobilekit.report import page
 
     files.write_text(fresh / REPORT, page.render(manifest, delegation))

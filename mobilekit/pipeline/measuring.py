@@ -8,6 +8,7 @@ from mobilekit.core import files
 from mobilekit.core.artifact import ModelFile
 from mobilekit.core.errors import RuntimeUnavailableError
 from mobilekit.core.reports import DelegationReport
+from mobilekit.core.targets import variant_of
 from mobilekit.pipeline.request import ExportRequest
 
 LATENCY_TABLE = "latency-table.json"
@@ -27,7 +28,7 @@ def measure_artifact(
     timeable = [path for path in paths if host.why_not(path) is None]
     reports = host.measure(timeable, threads=request.threads, runs=request.runs)
     delegation = profile_operators(timeable, request.threads)[0]
-    precisions = {file.path: file.target.precision for file in made}
+    precisions = {file.path: variant_of(file.target) for file in made}
     shapes = {file.path: tuple(spec.shape for spec in file.inputs) for file in made}
     table = tables.latency_table(reports, delegation, precisions, shapes)
     files.write_bytes(fresh / LATENCY_TABLE, msgspec.json.format(msgspec.json.encode(table)))

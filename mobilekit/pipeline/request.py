@@ -7,8 +7,9 @@ import msgspec
 
 from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import ModelError
-from mobilekit.core.targets import Target
+from mobilekit.core.targets import Target, base_of, format_of, quantization_of, quantized
 from mobilekit.core.tensors import TensorSpec
+from mobilekit.data.catalog import DataConfig
 from mobilekit.nets.saved import is_saved
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     images: Path | None = None
     image_count: int = 8
+    calibrate: Path | None = None
+    """Folder of images that ranges of activations come from; the recipe's data or bundled ones else."""
+    calibrate_count: int = 64
+    data: "DataConfig | None" = None
+    """Labelled images that the network's and the files' answers are judged on; a recipe's else."""
+    data_count: int = 256
     metadata: dict[str, str] = {}
     threads: int = 1
     runs: int = 50
@@ -51,7 +58,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     recipe_digest: str = ""
     recipe_name: str = ""
     steps: tuple[dict[str, Any], ...] = ()
-    data: object | None = None
+    data: "DataConfig | None" = None
     """The data set's configuration (`mobilekit.data.catalog.DataConfig`) when a recipe gives one."""
     config: object | None = None
     """The net's configuration (`mobilekit.nets.catalog.NetConfig`) when a recipe gives it."""
@@ -94,7 +101,7 @@ def resolve(request: ExportRequest) -> Plan:
         recipe = read_recipe(path)
         return Plan(
             request=request,
-            targets=request.targets or recipe.targets,
+            targets=request.targets or with_variants(recipe.targets, request.default_targets),
             seed=request.seed or recipe.seed,
             recipe_digest=recipe.digest,
             recipe_name=recipe.name,
@@ -105,3 +112,20 @@ def resolve(request: ExportRequest) -> Plan:
     return Plan(
         request=request, targets=request.targets or request.default_targets, seed=request.seed
     )
+
+
+def with_variants(targets: tuple[Target, ...], asked: tuple[Target, ...]) -> tuple[Target, ...]:
+    """Add to a recipe's targets the quantized files that a command line asks for.
+
+    Args:
+        targets: the recipe's.
+        asked: of the command line; only what they quantize counts.
+    """
+    found: list[Target] = []
+    for target in targets:
+        found.append(target)
+        for one in asked:
+            wanted = quantization_of(one)
+            if wanted is not None and format_of(one) == format_of(target):
+                found.append(quantized(base_of(target), wanted))
+    return tuple(one for index, one in enumerate(found) if one not in found[:index])

@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING
 
 from mobilekit.core import artifact
 from mobilekit.core.artifact import Normalization
+from mobilekit.core.quantization import parse
 from mobilekit.core.seeding import child_seed
-from mobilekit.core.targets import CoremlTarget, Target
+from mobilekit.core.targets import CoremlTarget, Target, quantization_of
 from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec, has_integers
 from mobilekit.data import images as photographs
 from mobilekit.data.images import ImageSet, PixelRange
 
 if TYPE_CHECKING:
     from mobilekit.core.tensors import Array, Arrays
+    from mobilekit.data.catalog import DataConfig
+    from mobilekit.data.task import Split
     from mobilekit.runtime.program import Program
 
 NOISE_SAMPLES = 2
+MOST_BROKEN = 0.05
+"""Share of unreadable calibration images above which a folder is refused."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,42 @@ class SampleSet:
     references: "list[Arrays]"
 
 
-def choose_images(path: Path | None, count: int, seed: int) -> ImageSet:
-    """Take the user's images, or the bundled photographs."""
-    if path is None:
-        return photographs.bundled(count)
-    return photographs.folder(path, count, child_seed(seed, "images"))
+def choose_images(
+    path: Path | None,
+    count: int,
+    seed: int,
+    data: "DataConfig | None" = None,
+    *,
+    calibrating: bool = False,
+) -> ImageSet:
+    """Take the user's images, or those of a data set, or the bundled photographs.
+
+    Args:
+        path: the user's folder.
+        count: images, at most.
+        seed: by which they are chosen.
+        data: what the network was trained on, where that is known.
+        calibrating: they are to give ranges of activations: of a data set those it is trained on, of
+            a folder at most 1 in 20 that cannot be read.
+    """
+    if path is not None and calibrating:
+        own = child_seed(seed, "calibration")
+        return photographs.folder(path, count, own, "--calibrate", MOST_BROKEN)
+    if path is not None:
+        return photographs.folder(path, count, child_seed(seed, "images"))
+    if data is not None:
+        return _of_data(data, count, "train" if calibrating else "test")
+    return photographs.bundled(count)
+
+
+def _of_data(data: "DataConfig", count: int, split: "Split") -> ImageSet:
+    """Take the first images of a data set, as 8-bit RGB."""
+    from mobilekit.data.catalog import open_data
+
+    found = open_data(data)[0 if split == "train" else 1]
+    some = range(min(count, len(found)))
+    pixels = tuple(photographs.as_pixels(found[index][0].numpy()) for index in some)
+    return photographs.image_set(split, pixels, f"{split} images of {found.provenance}")
 
 
 def sample_inputs(
@@ -134,6 +170,18 @@ def write_golden(folder: Path, sets: list[SampleSet]) -> dict[str, str]:
         files.write_bytes(path, save(tensors))
         digests[name] = files.sha256(path)
     return digests
+
+
+def meant(target: Target, sets: list[SampleSet]) -> list[int]:
+    """Return the places of the sets that a file is compared on.
+
+    Noise is nothing for ranges of activations that come from images.
+    """
+    wanted = quantization_of(target)
+    images = [index for index, group in enumerate(sets) if group.name != "noise"]
+    if wanted is None or not parse(wanted.form).calibrated or not images:
+        return list(range(len(sets)))
+    return images
 
 
 def read_golden(folder: Path) -> list[SampleSet]:

@@ -11,11 +11,13 @@ from mobilekit.core import artifact
 from mobilekit.core.artifact import Manifest, ModelFile
 from mobilekit.core.errors import UsageError, suggestion
 from mobilekit.core.reports import ParityReport
+from mobilekit.core.targets import quantization_of
 from mobilekit.pipeline import samples
 from mobilekit.pipeline.adapting import from_file, pixel_scale, to_file
 from mobilekit.pipeline.samples import SampleSet
 from mobilekit.runtime import default_runtime, open_model
 from mobilekit.verify.layerwise import LayerFinding
+from mobilekit.verify.tolerance import FACTOR
 
 Progress = Callable[[str], None]
 
@@ -83,6 +85,7 @@ def _report(
     from mobilekit.verify.parity import judge
 
     runner = open_model(request.folder / file.path, runtime, request.threads)
+    sets = [sets[index] for index in samples.meant(file.target, sets)]
     scale = pixel_scale(file.target, normalized=manifest.normalization is not None)
     actual = [
         [
@@ -103,7 +106,16 @@ def _report(
 def _own_error(
     request: VerifyRequest, file: ModelFile, sets: list[SampleSet], index: int
 ) -> dict[str, float]:
-    """Ask the artifact's program for PyTorch's own error at the file's precision."""
+    """Ask the artifact's program for PyTorch's own error at the file's precision.
+
+    How far a quantized file may be away was measured when it was made, and is in the manifest.
+    """
+    if quantization_of(file.target) is not None:
+        bounds: dict[str, float] = {}
+        for row in (row for group in file.parity.sets for row in group.outputs):
+            bound = 10 ** (-row.least_sqnr_db / 20) / FACTOR["quantized"]
+            bounds[row.output] = max(bounds.get(row.output, 0.0), bound)
+        return bounds
     from mobilekit.runtime import program as programs
     from mobilekit.verify.conditioning import own_error
 

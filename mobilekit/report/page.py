@@ -4,7 +4,7 @@ from html import escape
 
 from mobilekit.core.artifact import Manifest, ModelFile
 from mobilekit.core.reports import DelegationReport, LatencyReport
-from mobilekit.report import tables, words
+from mobilekit.report import quantization, tables, words
 from mobilekit.report.tables import Row
 
 STYLE = """
@@ -32,6 +32,8 @@ def render(manifest: Manifest, delegation: dict[str, DelegationReport] | None = 
         f" {escape(manifest.verified_on)}</p>"
     )
     parts += [f"<p>{escape(note)}</p>" for note in manifest.notes]
+    if manifest.calibrated_on:
+        parts.append(f'<p class="quiet">calibrated on {escape(manifest.calibrated_on)}</p>')
     parts.append(table(tables.export_rows(manifest), tables.EXPORT_COLUMNS))
     parts += [f'<p class="fail">{escape(failure.reason)}</p>' for failure in manifest.failures]
     parts.append("<h2>Does each file compute what the network computes?</h2>")
@@ -96,6 +98,10 @@ def _file(file: ModelFile, delegation: DelegationReport | None) -> list[str]:
     if file.parity.reason:
         parts.append(f'<p class="{file.parity.verdict}">{escape(file.parity.reason)}</p>')
     parts += [f"<p>{escape(note)}</p>" for note in file.notes]
+    if file.quantization:
+        parts.append(f"<p>{escape(quantization.note(file.quantization))}</p>")
+        parts.append(quantization.picture(file.quantization))
+        parts.append(table(quantization.rows(file.quantization), quantization.COLUMNS))
     if file.latency:
         parts.append(histogram(file.latency))
     if delegation:

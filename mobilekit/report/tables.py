@@ -8,10 +8,11 @@ from mobilekit.core.reports import (
     Coverage,
     DelegationReport,
     LatencyReport,
+    MetricReport,
     ParityReport,
     StepReport,
 )
-from mobilekit.core.targets import format_of
+from mobilekit.core.targets import format_of, variant_of
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.report import words
 from mobilekit.report.graph import ChannelMap, ChannelNode, counts, prunable
@@ -19,7 +20,8 @@ from mobilekit.report.graph import ChannelMap, ChannelNode, counts, prunable
 Row = dict[str, str]
 
 EXPORT_COLUMNS = (
-    "format", "precision", "size", "parameters", "MACs", "SQNR", "agreement", "host ms", "verdict",
+    "format", "precision", "size", "parameters", "MACs", "SQNR", "agreement", "metric", "host ms",
+    "verdict",
 )  # fmt: skip
 PARITY_COLUMNS = (
     "file", "runtime", "inputs", "output", "max |error|", "relative L2", "SQNR", "at least",
@@ -45,12 +47,13 @@ def export_rows(manifest: Manifest) -> list[Row]:
         rows.append(
             {
                 "format": format_of(file.target),
-                "precision": file.target.precision,
+                "precision": variant_of(file.target),
                 "size": words.size(file.size_bytes),
                 "parameters": words.count(manifest.cost.params),
                 "MACs": words.count(manifest.cost.macs),
                 "SQNR": words.decibels(worst.sqnr_db) if worst else words.NONE,
                 "agreement": words.share(overall_agreement(file.parity)),
+                "metric": metric_words(file.metric),
                 "host ms": words.milliseconds(file.latency.median_ms)
                 if file.latency
                 else words.NONE,
@@ -63,11 +66,19 @@ def export_rows(manifest: Manifest) -> list[Row]:
             blank
             | {
                 "format": format_of(failure.target),
-                "precision": failure.target.precision,
+                "precision": variant_of(failure.target),
                 "verdict": "fail: not converted",
             }
         )
     return rows
+
+
+def metric_words(report: MetricReport | None) -> str:
+    """Say what a file's answers are worth, and how much that is less than the network's."""
+    if report is None:
+        return words.NONE
+    change = 100 * (report.value - report.network)
+    return f"{report.metric.replace('_', ' ')} {report.value:.4f} ({change:+.2f} points)"
 
 
 def overall_agreement(report: ParityReport) -> float | None:

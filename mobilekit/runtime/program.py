@@ -44,6 +44,30 @@ class Program:
         return self.exported.module()
 
 
+NETWORK, WRAPPED = "net.", ("net.", "normalize.")
+"""Where a program that was traced here holds the network, and what all of its tensors lie in."""
+
+
+def place_of(program: Program) -> str:
+    """Return what stands before the names of the network's own modules: `net.`, or nothing.
+
+    A program that was not traced by mobilekit holds its network at the top.
+    """
+    names = (*program.exported.state_dict, *program.exported.constants)
+    wrapped = any(name.startswith(NETWORK) for name in names)
+    return NETWORK if wrapped and all(name.startswith(WRAPPED) for name in names) else ""
+
+
+def weights_of(program: Program) -> dict[str, torch.Tensor]:
+    """Return the network's floating-point tensors of two dimensions and more, named as in the network."""
+    place = place_of(program)
+    return {
+        name.removeprefix(place): value.detach()
+        for name, value in program.exported.state_dict.items()
+        if value.ndim > 1 and value.is_floating_point() and name.startswith(place)
+    }
+
+
 def save(program: Program, path: Path) -> None:
     """Write a program with its specs, atomically, and without the folders of its source files."""
     _forget_folders(program.exported)

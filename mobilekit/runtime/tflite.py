@@ -172,7 +172,12 @@ def spec_of(name: str, detail: dict[str, Any]) -> TensorSpec:
     import numpy as np
 
     shape = tuple(int(size) for size in detail["shape"])
-    return TensorSpec(name, shape, str(np.dtype(detail["dtype"])), _layout(shape))
+    dtype = str(np.dtype(detail["dtype"]))
+    scales = detail["quantization_parameters"]["scales"]
+    if dtype.startswith("float") or len(scales) != 1:
+        return TensorSpec(name, shape, dtype, _layout(shape))
+    zero = int(detail["quantization_parameters"]["zero_points"][0])
+    return TensorSpec(name, shape, dtype, _layout(shape), step=float(scales[0]), zero=zero)
 
 
 def _layout(shape: tuple[int, ...]) -> Layout:

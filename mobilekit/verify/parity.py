@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mobilekit.core.reports import InputSetParity, OutputParity, ParityReport, Verdict
-from mobilekit.core.targets import Target, format_of
+from mobilekit.core.targets import Target, format_of, variant_of
 from mobilekit.verify.tolerance import decibels, excused, greatest_relative_l2
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def judge(
         reason = reason or _reason(name, outputs, bounds)
     verdict: Verdict = "fail" if reason else "pass"
     return ParityReport(
-        file, format_of(target), target.precision, runtime, verdict, reason, tuple(rows)
+        file, format_of(target), variant_of(target), runtime, verdict, reason, tuple(rows)
     )
 
 

@@ -18,22 +18,29 @@ float16
     N operators, gives about √N u: 1e-2 = 40 dB for N ≈ 400, the deepest networks in common use.
     Files that only store float16 weights (LiteRT) round each weight once, and each layer's output
     moves by about u relative; over 400 layers the same bound holds.
+quantized
+    No bound holds for all networks: what errors of the size of the file's own do to this one is
+    measured (mobilekit.verify.quantizing). Below 1e-3, 60 dB, nothing is asked.
 """
 
 import math
 
-from mobilekit.core.targets import Target, format_of
+from mobilekit.core.targets import Target, format_of, quantization_of
 
-FACTOR = {"float32": 4.0, "float16": 2.0}
+FACTOR = {"float32": 4.0, "float16": 2.0, "quantized": 3.0}
 """Where the table's bound is missed: how many times the error that PyTorch itself has at this
 precision, on the same inputs, a file may have (mobilekit.verify.conditioning). A network may
 amplify rounding errors a thousandfold, and no file can then be closer to PyTorch than PyTorch is
-to the exact result. 4 in float32: file and network err independently against the exact result, by
+to the exact result. 3 for quantized files: errors of quantization are not quite those of random numbers,
+and may depend on one another. 4 in float32: file and network err independently against the exact result, by
 √2 in the mean, and both orders of summation differ; 2 in float16, the convention of the field."""
 
 GREATEST_EXCUSED = 0.25
 """What no ill-conditioned network excuses, 12 dB: beyond it an output says little about the network
 (a random one in place of it errs by about 0.5, zeros by 1)."""
+
+UNASKED = 1e-3
+"""Error of a quantized file that needs no explanation."""
 
 GREATEST_RELATIVE_L2 = {
     ("coreml", "float32"): 1e-5,
@@ -47,6 +54,8 @@ GREATEST_RELATIVE_L2 = {
 
 def greatest_relative_l2(target: Target) -> float:
     """Return the bound on the relative L2 error for a target."""
+    if quantization_of(target) is not None:
+        return UNASKED
     return GREATEST_RELATIVE_L2[format_of(target), target.precision]
 
 
@@ -59,6 +68,8 @@ def excused(target: Target, own_error: float) -> float:
     """
     if format_of(target) == "source":
         return greatest_relative_l2(target)
+    if quantization_of(target) is not None:
+        return max(UNASKED, FACTOR["quantized"] * own_error)
     widened = min(FACTOR[target.precision] * own_error, GREATEST_EXCUSED)
     return max(greatest_relative_l2(target), widened)
 

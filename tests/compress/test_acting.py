@@ -60,9 +60,13 @@ def test_code_of_the_guide_runs_as_it_is(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_recipes_of_the_guide_are_read(tmp_path: Path) -> None:
-    (text,) = blocks("toml")
+    text, net, weighed = blocks("toml")
     (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
     assert [step["kind"] for step in read_recipe(tmp_path).steps] == ["train", "prune"]
+    (tmp_path / "recipe.toml").write_text(f'name = "own"\n{net}', encoding="utf-8")
+    assert read_recipe(tmp_path).net.kind == "torchvision"
+    (options,) = tomllib.loads(weighed)["during"]
+    assert isinstance(during_of(options, "sparsify"), Sparsify)
     examples = [
         tomllib.loads(f"a = {each}")["a"] for each in re.findall(r"`(\{ kind = .*? \})` \|", GUIDE)
     ]

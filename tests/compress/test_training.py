@@ -167,6 +167,51 @@ def test_weights_are_those_of_the_loop_by_hand(collected: int, clip: float | Non
         torch.testing.assert_close(found.state_dict()[name], value, rtol=0, atol=1e-11)
 
 
+class Falling(Own):
+    """The rate of step k, counted from 0, is 0.1 / (1 + k); Lightning sets it right behind the step before."""
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), 0.1)
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+        return {
+            "optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"},
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+def test_a_proximal_step_has_the_rate_of_the_step_before_it(*, coupled: bool) -> None:
+    """By hand: w ← w − r·∂L, then max(0, 1 − r·λ / ‖W_g‖)·W_g with the same r, over 5 steps."""
+    lasso = 0.3
+    found, expected = plain().double(), plain().double()
+    layers = () if coupled else ("2",)
+    method = GroupPenalty(strength=lasso, proximal=True, coupled=coupled, layers=layers)
+    # no sum couples the two convolutions: a channel is a filter of one of them
+    shrunk = [expected[0], expected[2]] if coupled else [expected[2]]
+    inputs = (torch.zeros(1, 1, 8, 8, dtype=torch.float64),)
+    acting = Acting(found, [method], Context(inputs=inputs))
+    trainer = pl.Trainer(
+        accelerator="cpu", devices=1, max_epochs=1, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, callbacks=[ActingCallback(acting)],
+    )  # fmt: skip
+    data = Dots(70, torch.float64)
+    trainer.fit(Falling(found, acting), DataLoader(data, 14))
+    for step, (images, labels) in enumerate(
+        zip(data.images.split(14), data.labels.split(14), strict=True)
+    ):
+        rate = 0.1 / (1 + step)
+        expected.zero_grad()
+        functional.cross_entropy(expected(images), labels).backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for parameter in expected.parameters():
+                assert parameter.grad is not None
+                parameter.sub_(rate * parameter.grad)
+            for layer in shrunk:
+                factor = (1 - rate * lasso / layer.weight.flatten(1).norm(dim=1)).clamp_min(0)
+                layer.weight *= factor.view(-1, 1, 1, 1)
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], value, rtol=0, atol=1e-11)
+
+
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("collected", [1, 2])
 def test_several_methods_act_in_an_own_module(precision: str, collected: int) -> None:

@@ -204,3 +204,30 @@ def test_specialized_it_still_becomes_verified_files(command, tmp_path: Path):
     manifest = json.loads(text)
     assert manifest["labels"] == ["dog", "horse"]
     assert [file["parity"]["verdict"] for file in manifest["files"]] == ["pass"]
+
+
+def test_quantized_it_still_becomes_verified_files(command, tmp_path: Path):
+    net = f"{Path(__file__).with_name('nets.py')}:tiny"
+    arguments = ("--input", "image=1x3x32x32", "--runs", "0", "--to", "coreml,tflite", "--json")
+    forms = "static:int8,coreml=weights:palette4,tflite=weights:int8"
+    out = tmp_path / "small"
+    code, text, err = command("export", net, *arguments, "--quantize", forms, "--out", out)
+    assert code == 0, err
+    manifest = json.loads(text)
+    artifact.check_files(out, artifact.read_manifest(out))
+    made = {file["path"]: file for file in manifest["files"]}
+    assert set(made) == {
+        "model.mlpackage", "model-static-int8.mlpackage", "model-weights-palette4.mlpackage",
+        "model.tflite", "model-static-int8.tflite", "model-weights-int8.tflite",
+    }  # fmt: skip
+    assert {file["parity"]["verdict"] for file in made.values()} == {"pass"}
+    assert manifest["calibrated_on"].endswith("bundled photographs")
+    layers = {row["layer"]: row for row in made["model-static-int8.tflite"]["quantization"]}
+    assert {row["stored"] for row in layers.values()} == {"static:int8"}
+    assert [row["elements"] for row in layers.values()] == [216, 72, 40]  # by hand, as above
+    before = (out / "model.tflite").read_bytes()
+    code, text, err = command("quantize", out, "--form", "tflite=dynamic:int8", "--runs", "0", "-q")
+    assert code == 0, err
+    assert (out / "model.tflite").read_bytes() == before
+    assert (out / "model-dynamic-int8.tflite").is_file()
+    assert command("verify", out, "--json")[0] == 0

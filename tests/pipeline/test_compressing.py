@@ -8,8 +8,15 @@ import pytest
 import torch
 from torch import nn
 
+from mobilekit.compress.steps.fold import Fold
 from mobilekit.core.artifact import Normalization
-from mobilekit.core.errors import ArtifactError, MobilekitError, ModelError, NoEffectError
+from mobilekit.core.errors import (
+    ArtifactError,
+    ElsewhereError,
+    MobilekitError,
+    ModelError,
+    NoEffectError,
+)
 from mobilekit.core.reports import KeptInput, StepReport
 from mobilekit.core.tensors import Kept, TensorSpec
 from mobilekit.nets.sources import Source, load_source
@@ -48,8 +55,34 @@ def test_without_steps_nothing_happens() -> None:
 
 
 def test_a_step_that_finds_nothing_to_do_is_an_error() -> None:
-    with pytest.raises(NoEffectError):
+    with pytest.raises(NoEffectError, match=r"^steps\[0\]: prune: "):
         compress(tiny(), plan({"kind": "prune"}), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kind": "prune", "budget": {"macs": 1e-9}}, "prune: the budget cannot be met"),
+        ({"kind": "train"}, "train: the recipe names no data set"),
+        ({"kind": "specialize", "keep": ["a"], "classes": ["a", "b"]}, "specialize: 2 classes are"),
+        ({"kind": "prune", "channels": {"nowhere": [0]}}, "prune: .*nowhere"),
+    ],
+)
+def test_what_fails_names_its_place_in_the_recipe(options: dict[str, Any], words: str) -> None:
+    steps = [{"kind": "fold"}, options]
+    with pytest.raises(MobilekitError, match=rf"^steps\[1\]: {words}") as caught:
+        compress(tiny(), plan(*steps), lambda _: None)
+    assert str(caught.value).count(f"{options['kind']}:") == 1
+    assert "\n" not in str(caught.value)
+
+
+def test_a_process_that_is_done_says_so_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def done(*_: Any) -> None:
+        raise ElsewhereError("the first process goes on alone")
+
+    monkeypatch.setattr(Fold, "apply", done)
+    with pytest.raises(ElsewhereError, match=r"^the first process goes on alone$"):
+        compress(tiny(), plan({"kind": "fold"}), lambda _: None)
 
 
 def test_a_wrong_option_names_its_step() -> None:

@@ -54,4 +54,11 @@ def test_a_lower_precision_never_has_the_stricter_bound() -> None:
     for (kind, precision), bound in GREATEST_RELATIVE_L2.items():
         if precision == "float16":
             assert bound > GREATEST_RELATIVE_L2[kind, "float32"]
-    assert set(FACTOR) == {precision for _, precision in GREATEST_RELATIVE_L2}
+    floats = {precision for _, precision in GREATEST_RELATIVE_L2}
+    assert set(FACTOR) == {*floats, "quantized"}
+
+
+def test_a_quantized_file_may_err_as_errors_of_its_size_do() -> None:
+    target = TfliteTarget(quantize="static:int8")
+    assert greatest_relative_l2(target) == 1e-3
+    assert [excused(target, error) for error in (0.0, 0.01, 0.5)] == [1e-3, 0.03, 1.5]

@@ -82,19 +82,25 @@ def fitnet(student: Tensor, teacher: Tensor, adapter: Adapter | None = None) -> 
 
 
 def activation_boundary(
-    student: Tensor, teacher: Tensor, margin: float = 1.0, adapter: Adapter | None = None
+    student: Tensor,
+    teacher: Tensor,
+    margin: float = 1.0,
+    adapter: Adapter | None = None,
+    *,
+    capped: bool = False,
 ) -> Tensor:
     """Return how far the student is from being as active as the teacher, by a margin.
 
     An element where the teacher is above 0 costs max(0, μ − s)², any other max(0, μ + s)². It is 0 when
     each s is at least μ on the teacher's side; so a student equal to its teacher costs nothing where
-    |t| ≥ μ, or with μ = 0. Its gradient is continuous.
+    |t| ≥ μ, with μ = 0, or when capped. Its gradient is continuous.
 
     Args:
         student: features *before* their activation, `[N, C, H, W]` or `[N, C]`.
         teacher: features before their activation, `[N, C', H', W']` or `[N, C']`.
         margin: μ, at least 0, in units of the features.
         adapter: makes C' channels of the student's C (`adapters.adapter`); not needed where C = C'.
+        capped: ask of no element more than the teacher's own |t|: min(μ, |t|) in the place of μ.
 
     Returns:
         Mean over elements, shape `[]`.
@@ -110,7 +116,8 @@ def activation_boundary(
     if not (margin >= 0 and math.isfinite(margin)):
         raise RecipeError(f"activation_boundary: margin must be at least 0, not {margin}")
     mine, other = _equal("activation_boundary", student, teacher, adapter)
-    return functional.relu(margin - torch.where(other > 0, mine, -mine)).square().mean()
+    asked = other.abs().clamp_max(margin) if capped else margin
+    return functional.relu(asked - torch.where(other > 0, mine, -mine)).square().mean()
 
 
 def similarity_preserving(student: Tensor, teacher: Tensor) -> Tensor:

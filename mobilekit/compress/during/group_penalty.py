@@ -2,9 +2,9 @@
 
 What it does:
     Adds λ · Σ_g ‖W_g‖₂ over groups of a granularity to the loss (group lasso), its gradient in closed
-    form; or, with `proximal`, shrinks each group after the optimizer's step by learning rate · λ, which
-    makes small groups exactly zero. With `coupled`, a group is a channel with all the filters that make
-    it: both sides of a residual sum, found by the channel graph.
+    form; or, with `proximal`, shrinks each group after the optimizer's step by λ · that step's learning
+    rate, which makes small groups exactly zero. With `coupled`, a group is a channel with all the filters
+    that make it: both sides of a residual sum, found by the channel graph.
 
 When to use it:
     To make filters, kernels or rows vanish where the sparsity is not known beforehand: λ steers it.
@@ -107,6 +107,12 @@ class Shrinking(Handle):
     ) -> None:
         self._groups, self._config, self._proximal = groups, config, proximal
         self._value = torch.zeros(())
+        self._rate: float | None = None
+
+    def before_step(self, optimizer: Optimizer) -> None:
+        """Note the rate of the step."""
+        if self._proximal:
+            self._rate = _rate(optimizer, self._groups[0].weight)
 
     def after_backward(self) -> None:
         """Add the gradient."""
@@ -116,8 +122,11 @@ class Shrinking(Handle):
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Shrink."""
         del progress
-        if self._proximal:
-            norms.shrink(self._groups, self._config, _rate(optimizer, self._groups[0].weight))
+        if not self._proximal:
+            return
+        rate = _rate(optimizer, self._groups[0].weight) if self._rate is None else self._rate
+        self._rate = None
+        norms.shrink(self._groups, self._config, rate)
 
     def finish(self) -> tuple[str, ...]:
         """Say how many groups are zero."""
@@ -148,6 +157,7 @@ class ShrinkingChannels(Handle):
         self, members: Sequence[Member], config: norms.GroupPenalty, *, proximal: bool
     ) -> None:
         self._members, self._config, self._proximal = members, config, proximal
+        self._rate: float | None = None
 
     def settle(self) -> None:
         """Take the numbers of the channels to the weights."""
@@ -160,11 +170,19 @@ class ShrinkingChannels(Handle):
         if not self._proximal:
             channels.add_gradient(self._members, self._config)
 
+    def before_step(self, optimizer: Optimizer) -> None:
+        """Note the rate of the step."""
+        if self._proximal:
+            self._rate = _rate(optimizer, self._members[0].weight)
+
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Shrink."""
         del progress
-        if self._proximal:
-            channels.shrink(self._members, self._config, _rate(optimizer, self._members[0].weight))
+        if not self._proximal:
+            return
+        rate = _rate(optimizer, self._members[0].weight) if self._rate is None else self._rate
+        self._rate = None
+        channels.shrink(self._members, self._config, rate)
 
     def finish(self) -> tuple[str, ...]:
         """Say how many channels are zero."""

@@ -2,7 +2,8 @@
 
 What it does:
     After each step of the optimizer, weights that were exactly zero when the training began are set to
-    zero again, and so is what the optimizer remembers of them.
+    zero again, and so is what the optimizer remembers of them: those of convolutions, of linear layers and
+    of all projections of multi-head attention.
 
 When to use it:
     To train a network on that was sparsified before: fine-tuning, or a second step of a recipe.
@@ -33,7 +34,7 @@ class KeepZeros(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the method."""
 
     layers: tuple[str, ...] = ()
-    """Patterns of names of convolutions and linear layers; all of them without."""
+    """Patterns of names of convolutions, linear layers and attentions; all of them without."""
     without: tuple[str, ...] = ()
     """Patterns of names of layers that are left alone."""
 

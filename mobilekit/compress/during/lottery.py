@@ -3,8 +3,8 @@
 What it does:
     Splits the training into `rounds` + 1 equal parts. After each part but the last the groups that a
     criterion finds least important are pruned, by equal shares of what is left, and all that trained goes
-    back to what it was at `rewind_at`: weights, batch-norm statistics, and the optimizer's memory. The
-    last part trains the ticket.
+    back to what it was at `rewind_at`: weights, batch-norm statistics, and the optimizer's memory, also of
+    what other methods train beside the network. The last part trains the ticket.
 
 When to use it:
     To ask whether a small network could have been trained from the start.
@@ -22,14 +22,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-import torch
 from msgspec import Meta
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mobilekit.compress.base import Context, Handle
+from mobilekit.compress.rewinding import Point
 from mobilekit.compress.sparsity.axes import Axes, check_names, sparsifier
 from mobilekit.compress.sparsity.records import filter_records, zero_records
+from mobilekit.compress.sparsity.shortfall import shortfall
 from mobilekit.compress.sparsity.sparsifier import Sparsifier
 from mobilekit.core.errors import ModelError, RecipeError
 
@@ -78,9 +79,14 @@ class Drawing(Handle):
     ) -> None:
         self._network, self.sparsifier, self._config, self._notes = network, made, config, notes
         self.round = 0
-        self._weights = _weights(network)
-        self._memory: dict[str, dict[str, Any]] = {}
+        self._beside: nn.Module = nn.ModuleList()
         self._noted = config.rewind_at == 0
+        self._point, self._beyond = Point.of(network), Point.of(self._beside)
+
+    def meet(self, beside: nn.Module) -> None:
+        """Go back with what trains beside the network, too."""
+        self._beside = beside
+        self._beyond = Point.of(beside)
 
     def settle(self) -> None:
         """Take the masks and references to the weights."""
@@ -90,8 +96,8 @@ class Drawing(Handle):
         """Note where to go back to, and at the end of a part prune and go back."""
         if not self._noted and progress >= self._config.rewind_at:
             self._noted = True
-            self._weights = _weights(self._network)
-            self._memory = _memory(self._network, optimizer)
+            self._point = Point.of(self._network, optimizer)
+            self._beyond = Point.of(self._beside, optimizer)
         parts = self._config.rounds + 1
         ends = self.round < self._config.rounds and progress >= (self.round + 1) / parts - 1e-9
         if ends:
@@ -101,11 +107,18 @@ class Drawing(Handle):
         self.sparsifier.apply(optimizer)
 
     def finish(self) -> tuple[str, ...]:
-        """Say what the ticket is."""
+        """Say what the ticket is, and why it is not as sparse as was asked for.
+
+        Raises:
+            NoEffectError: the first round was not reached.
+        """
         self.sparsifier.apply()
+        ended = f"the training ended in part {self.round + 1} of {self._config.rounds + 1}"
+        short = shortfall(self.sparsifier, "lottery", ended)
         gone, total = self.sparsifier.count
         return (
             f"lottery: {self.round} rounds, {gone:,} of {total:,} groups are zero",
+            *short,
             *self._notes,
         )
 
@@ -124,17 +137,21 @@ class Drawing(Handle):
             "sparsifier": self.sparsifier.state_dict(),
             "round": self.round,
             "noted": self._noted,
-            "weights": {name: each.clone() for name, each in self._weights.items()},
-            "memory": self._memory,
+            "beside": self._beyond.state_dict(),
+            **self._point.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what `state_dict` gave."""
-        if state["weights"].keys() != self._weights.keys():
+        beside = state.get("beside", {"weights": {}, "memory": {}})
+        if state["weights"].keys() != self._point.weights.keys():
             raise ModelError("lottery: the checkpoint is of another network")
+        if beside["weights"].keys() != self._beyond.weights.keys():
+            raise ModelError("lottery: the checkpoint is of other methods beside it")
         self.sparsifier.load_state_dict(state["sparsifier"])
         self.round, self._noted = int(state["round"]), bool(state["noted"])
-        self._weights, self._memory = dict(state["weights"]), dict(state["memory"])
+        self._point = Point(dict(state["weights"]), dict(state["memory"]))
+        self._beyond = Point(dict(beside["weights"]), dict(beside["memory"]))
 
     def _share(self) -> float:
         """Return the share of the final sparsity: each round leaves the same share of what was left."""
@@ -142,48 +159,6 @@ class Drawing(Handle):
         left = (1 - final) ** (self.round / self._config.rounds)
         return 1.0 if self.round == self._config.rounds else (1 - left) / final
 
-    @torch.no_grad()
     def _rewind(self, optimizer: Optimizer | None) -> None:
-        now = self._network.state_dict()
-        for name, each in self._weights.items():
-            now[name].copy_(each)
-        if optimizer is None:
-            return
-        for name, parameter in self._network.named_parameters():
-            if name in self._memory:
-                optimizer.state[parameter] = {
-                    key: each.to(parameter.device) if _alike(each, parameter) else each
-                    for key, each in _copied(self._memory[name]).items()
-                }
-            else:
-                optimizer.state.pop(parameter, None)
-
-
-def _weights(network: nn.Module) -> dict[str, Tensor]:
-    return {
-        name: each.detach().clone()
-        for name, each in network.state_dict().items()
-        if isinstance(each, Tensor)
-    }
-
-
-def _memory(network: nn.Module, optimizer: Optimizer | None) -> dict[str, dict[str, Any]]:
-    if optimizer is None:
-        return {}
-    return {
-        name: _copied(optimizer.state[parameter])
-        for name, parameter in network.named_parameters()
-        if optimizer.state.get(parameter)
-    }
-
-
-def _copied(memory: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: each.detach().clone() if isinstance(each, Tensor) else each
-        for key, each in memory.items()
-    }
-
-
-def _alike(kept: Any, parameter: Tensor) -> bool:
-    """Say whether it lives where the parameter does; a count of steps does not."""
-    return isinstance(kept, Tensor) and kept.shape == parameter.shape
+        self._point.restore(self._network, optimizer)
+        self._beyond.restore(self._beside, optimizer)

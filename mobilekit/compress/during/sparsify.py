@@ -30,10 +30,11 @@ from torch.optim import Optimizer
 
 from mobilekit.compress.base import Context, Handle
 from mobilekit.compress.sensitivity.allotment import sparsities_for
-from mobilekit.compress.sparsity.axes import Axes, check_names, sparsifier
+from mobilekit.compress.sparsity.axes import Axes, check_latency, check_names, sparsifier
 from mobilekit.compress.sparsity.comparisons import Cost
 from mobilekit.compress.sparsity.records import filter_records, zero_records
 from mobilekit.compress.sparsity.schedule import Schedule, schedule
+from mobilekit.compress.sparsity.shortfall import shortfall
 from mobilekit.compress.sparsity.sparsifier import Sparsifier
 from mobilekit.core.errors import RecipeError
 from mobilekit.core.reports import SensitivityReport
@@ -61,7 +62,11 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     without: tuple[str, ...] = ()
     """Patterns of names of layers that are left alone."""
     cost: Cost = "none"
-    """What scores are divided by: nothing, the weights of a group, or its multiplications."""
+    """What scores are divided by: nothing, the weights of a group, its multiplications, or its latency."""
+    latency_table: str | None = None
+    """File with measured latencies, of cost `latency`; it must hold every layer that is meant."""
+    latency_device: str | None = None
+    """Which of the table's devices; needed where it has several."""
     least: Annotated[int, Meta(ge=0)] = 1
     """Groups of several weights that stay in each layer, at least."""
     clusters: Annotated[int, Meta(ge=0)] = 0
@@ -72,6 +77,7 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         self.when()
         check_names(self.granularity, self.criterion, self.context, ("sensitivity",))
+        check_latency(self.cost, self.latency_table, self.latency_device)
 
     def when(self) -> Schedule:
         """Return the schedule.
@@ -88,6 +94,7 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Axes(
             self.sparsity, self.granularity, context, self.criterion,  # type: ignore[arg-type]
             self.layers, self.without, self.cost, self.least, self.clusters,
+            self.latency_table, self.latency_device,
         )  # fmt: skip
 
     def _by_sensitivity(self) -> dict[str, float]:
@@ -128,6 +135,7 @@ class Sparsifying(Handle):
     def __init__(self, made: Sparsifier, when: Schedule, notes: tuple[str, ...] = ()) -> None:
         self.sparsifier = made
         self._when, self._notes = when, notes
+        self._progress = 0.0
 
     def settle(self) -> None:
         """Take the masks and references to the weights."""
@@ -135,15 +143,25 @@ class Sparsifying(Handle):
 
     def after_step(self, progress: float, optimizer: Optimizer | None = None) -> None:
         """Zero more, or the same once more."""
+        self._progress = progress
         self.sparsifier.update(self._when(progress))
         self.sparsifier.apply(optimizer)
 
     def finish(self) -> tuple[str, ...]:
-        """Say how many groups are zero."""
+        """Say how many groups are zero, and why it is not as many as were asked for.
+
+        Raises:
+            NoEffectError: none is, though some were asked for.
+        """
         self.sparsifier.apply()
+        ended = (
+            f"the training ended at {self._progress:.4g} of its length (stopped early, or of no known length)"
+        )
+        short = shortfall(self.sparsifier, "sparsify", ended, self._when(1.0))
         gone, total = self.sparsifier.count
         return (
             f"sparsify: {gone:,} of {total:,} groups are zero, {self.sparsifier.sparsity:.4f} of the weights",
+            *short,
             *self._notes,
         )
 
@@ -160,9 +178,10 @@ class Sparsifying(Handle):
         return filter_records(made.groups) | zero_records(made.groups, made.dead)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return masks and references."""
-        return self.sparsifier.state_dict()
+        """Return masks and references, and how far the training was."""
+        return {"progress": self._progress, **self.sparsifier.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take masks and references."""
+        self._progress = float(state.get("progress", 0.0))
         self.sparsifier.load_state_dict(state)

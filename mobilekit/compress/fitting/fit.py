@@ -1,7 +1,9 @@
 """Train a network on labelled data, with methods acting on it."""
 
 import logging
+import signal
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import msgspec
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import nn
 from torch.utils.data import DataLoader
@@ -20,12 +22,14 @@ from torch.utils.data import DataLoader
 from mobilekit.compress.acting import Acting
 from mobilekit.compress.base import Context, During, Training
 from mobilekit.compress.fitting.history import History, Recorder
-from mobilekit.compress.fitting.keeper import Keeper
+from mobilekit.compress.fitting.keeper import Keeper, forget
+from mobilekit.compress.fitting.log import Log
 from mobilekit.compress.fitting.module import Fitting, collate_detection
 from mobilekit.compress.fitting.order import Order, Resumable
 from mobilekit.compress.fitting.rates import OptimizerConfig
 from mobilekit.compress.fitting.tasks import check_fits
 from mobilekit.compress.training import ActingCallback
+from mobilekit.core import files, histories
 from mobilekit.core.errors import (
     ElsewhereError,
     OutputError,
@@ -36,7 +40,7 @@ from mobilekit.core.errors import (
 from mobilekit.core.seeding import child_seed
 from mobilekit.data.task import Labelled
 
-LAST = "last.ckpt"
+LAST = histories.CHECKPOINT
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ def fit(
 
     Raises:
         TrainingError: the loss is no number, or a checkpoint of another recipe.
+        OutputError: a checkpoint or log cannot be written.
         MobilekitError: a method that cannot act, or data that do not fit.
+        KeyboardInterrupt: the training was stopped; its last checkpoint can be gone on with.
     """
     training = context.training
     assert training is not None  # noqa: S101  the step has asked
@@ -91,6 +97,7 @@ def fit(
                 context = replace(context, training=replace(training, folder=folder))
                 history = _run(network, acting, course, context, place, callbacks)
                 notes = acting.finish()
+                history = msgspec.structs.replace(history, plan=acting.plan())
         finally:
             for module, mode in modes.items():
                 module.training = mode
@@ -124,7 +131,7 @@ def _run(
         training.flags,
         max_epochs=course.epochs,
         gradient_clip_val=course.clip or None,
-        logger=TensorBoardLogger(place, name="", version="log") if training.folder else False,
+        logger=Log(place / "log") if training.folder else False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -139,20 +146,37 @@ def _run(
     keeper = Keeper(place / LAST, course.checkpoint_every)
     trainer.callbacks += [ActingCallback(acting), recorder, *callbacks, keeper]  # type: ignore[attr-defined]
     checkpoint = _checkpoint(place, training, fitting) if training.resume else None
-    trainer.fit(
-        fitting,
-        train,
-        _test_loader(training.test, course),
-        ckpt_path=checkpoint,
-        weights_only=True,
-    )
+    if checkpoint is None:
+        forget(place)
+        training.begin()
+    with _interruptible(trainer), files.explained(place, whole=False):
+        trainer.fit(
+            fitting,
+            train,
+            _test_loader(training.test, course),
+            ckpt_path=checkpoint,
+            weights_only=True,
+        )
     if trainer.global_rank > 0:
         raise ElsewhereError("the first process goes on alone")
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     elsewhere = isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
     _bring_back(network, fitting, acting, recorder, place / LAST if elsewhere else None)
     return recorder.history(fitting, training.train.provenance)
+
+
+@contextmanager
+def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Let an interrupt be one: Lightning ends the process by itself, and is deaf to further ones."""
+    listening = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as end:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from end
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, listening)
 
 
 def _trainer(flags: Mapping[str, Any], **options: Any) -> pl.Trainer:

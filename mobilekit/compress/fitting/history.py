@@ -17,6 +17,7 @@ from mobilekit.compress.fitting.order import Resumable
 from mobilekit.compress.fitting.tasks import METRICS
 from mobilekit.core import files
 from mobilekit.core.histories import HISTORY, records_name, weights_name
+from mobilekit.core.quantization_plan import QuantizationPlan
 from mobilekit.data.task import Labelled
 
 PAUSE_S = 2.0
@@ -36,12 +37,14 @@ class Epoch(msgspec.Struct, frozen=True):
     """Whether its weights are in the folder."""
 
 
-class History(msgspec.Struct, frozen=True):
+class History(msgspec.Struct, frozen=True, omit_defaults=True):
     """A training, epoch by epoch."""
 
     metric: str
     data: str
     epochs: tuple[Epoch, ...]
+    plan: QuantizationPlan | None = None
+    """Grids that the weights were left on in the end, where a method did so."""
 
     @property
     def last(self) -> Epoch:

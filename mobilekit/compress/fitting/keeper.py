@@ -4,8 +4,24 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.utilities import rank_zero_only
 
+from mobilekit.core import files
 from mobilekit.core.errors import OutputError
+from mobilekit.core.histories import checkpoints
+
+
+@rank_zero_only
+def forget(folder: Path) -> None:
+    """Take away the checkpoints, so that nothing goes on from them; nothing else.
+
+    Raises:
+        OutputError: they cannot be removed.
+    """
+    for path in checkpoints(folder):
+        if path.is_file():
+            with files.explained(path, whole=False):
+                path.unlink(missing_ok=True)
 
 
 class Keeper(pl.Callback):

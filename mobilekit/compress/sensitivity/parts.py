@@ -83,16 +83,25 @@ def _layers(
         without=sweep.without,
     )
     made, notes = sparsifier(network, axes, inputs, sweep.seed)
+    by_layer: dict[str, list[Grouped]] = {}
+    for one in made.groups:  # an attention has several weights
+        by_layer.setdefault(one.layer, []).append(one)
     found = [
-        Part(one.layer, one.count, (one.layer,), (one.weight,), partial(_zero_layer, made, one))
-        for one in made.groups
+        Part(
+            name,
+            sum(one.count for one in groups),
+            (name,),
+            tuple(one.weight for one in groups),
+            partial(_zero_layer, made, groups),
+        )
+        for name, groups in by_layer.items()
     ]
     return found, notes
 
 
-def _zero_layer(made: Sparsifier, group: Grouped, sparsity: float) -> int:
-    comparison = Comparison((0,), sparsity, (1.0,))
-    one = Sparsifier([group], [comparison], made.criterion, made.seed, made.least, made.scales)
+def _zero_layer(made: Sparsifier, groups: Sequence[Grouped], sparsity: float) -> int:
+    comparison = Comparison(tuple(range(len(groups))), sparsity, (1.0,) * len(groups))
+    one = Sparsifier(groups, [comparison], made.criterion, made.seed, made.least, made.scales)
     one.update(1.0)
     return one.count[0]
 

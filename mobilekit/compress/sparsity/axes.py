@@ -3,16 +3,25 @@
 import copy
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from mobilekit.compress.graph.channels import ChannelGraph
 from mobilekit.compress.sparsity.clustering import Clusters
-from mobilekit.compress.sparsity.comparisons import CONTEXTS, Context, Cost, comparisons
+from mobilekit.compress.sparsity.comparisons import (
+    CONTEXTS,
+    Comparison,
+    Context,
+    Cost,
+    comparisons,
+)
 from mobilekit.compress.sparsity.criteria import criterion
 from mobilekit.compress.sparsity.granularity import granularity, groups_of
 from mobilekit.compress.sparsity.grouped import Grouped
+from mobilekit.compress.sparsity.latencies import read_table
+from mobilekit.compress.sparsity.layer_times import layer_times
 from mobilekit.compress.sparsity.roles import batch_norm_scales, heads
 from mobilekit.compress.sparsity.sparsifier import Sparsifier
 from mobilekit.compress.sparsity.work import work_of
@@ -36,11 +45,15 @@ class Axes:
     without: Collection[str] = ()
     """Patterns of names of layers that are left alone."""
     cost: Cost = "none"
-    """What scores are divided by: nothing, the weights of a group, or its multiplications."""
+    """What scores are divided by: nothing, the weights of a group, its multiplications, or its latency."""
     least: int = 1
     """Groups that stay in each layer, at least; none where single weights go, or whole layers."""
     clusters: int = 0
     """k: filters compete within k clusters of each layer (`clustered`); 0 for no clusters."""
+    latency_table: str | None = None
+    """File with measured latencies, of cost `latency`; it must hold every layer that is meant."""
+    latency_device: str | None = None
+    """Which of the table's devices; needed where it has several."""
 
 
 def check_names(
@@ -70,6 +83,22 @@ def check_names(
         )
 
 
+def check_latency(cost: str, table: str | None, device: str | None) -> None:
+    """Make sure that a latency table is given where it counts, and there alone.
+
+    Raises:
+        RecipeError: options at odds.
+    """
+    if cost == "latency" and not table:
+        raise RecipeError("cost latency needs a latency_table; mobilekit profile --out writes one")
+    if cost != "latency" and table:
+        raise RecipeError(
+            f"latency_table: it counts with cost 'latency', not with {cost!r}; change it, or leave the table out"
+        )
+    if device and not table:
+        raise RecipeError("latency_device is one of a latency table's; give latency_table too")
+
+
 def sparsifier(
     network: nn.Module,
     axes: Axes,
@@ -97,7 +126,7 @@ def sparsifier(
         ModelError: a layer that does not have the granularity or what the criterion needs.
         NoEffectError: nothing would ever go.
     """
-    kind, by = granularity(axes.granularity), criterion(axes.criterion)
+    by = criterion(axes.criterion)
     _check(axes)
     groups = groups_of(network, axes.granularity, axes.layers, axes.without)
     _check_filters(axes, groups)
@@ -111,9 +140,6 @@ def sparsifier(
             raise NoEffectError(
                 f"{axes.granularity}: every layer makes the network's outputs; name layers to prune them"
             )
-    works = axes.context == "block" or axes.cost == "macs"
-    work = work_of(network, _given(inputs, "the context or cost")) if works else {}
-    sparsity = kind.most if kind.block else axes.sparsity
     clusters = None
     if axes.clusters:
         image = tuple(_given(inputs, "clusters")[0].shape[1:])
@@ -124,7 +150,7 @@ def sparsifier(
         scales = batch_norm_scales(graph, network, groups)
     made = Sparsifier(
         groups,
-        comparisons(groups, axes.context, sparsity, work, axes.cost),
+        _compared(network, groups, axes, inputs),
         by,
         seed,
         0 if axes.granularity == "layer" else axes.least,
@@ -164,6 +190,21 @@ def sparsify(
     return result
 
 
+def _compared(
+    network: nn.Module, groups: Sequence[Grouped], axes: Axes, inputs: Sequence[Tensor]
+) -> list[Comparison]:
+    """Say what is compared, and by which cost."""
+    kind = granularity(axes.granularity)
+    sparsity = kind.most if kind.block else axes.sparsity
+    works = axes.context == "block" or axes.cost in {"macs", "latency"}
+    work = work_of(network, _given(inputs, "the context or cost")) if works else {}
+    times: Mapping[str, float] = {}
+    if axes.cost == "latency" and axes.latency_table is not None:
+        table = read_table(Path(axes.latency_table), axes.latency_device)
+        times = layer_times(network, [group.layer for group in groups], work, table)
+    return comparisons(groups, axes.context, sparsity, work, axes.cost, times)
+
+
 def _graph(network: nn.Module, inputs: Sequence[Tensor], axes: Axes) -> ChannelGraph | None:
     """Trace the network where it matters; without a graph, the layers must be named."""
     scale = axes.criterion == "batch_norm_scale"
@@ -192,6 +233,11 @@ def _given(inputs: Sequence[Tensor], what: str) -> Sequence[Tensor]:
 
 def _check(axes: Axes) -> None:
     kind = granularity(axes.granularity)
+    check_latency(axes.cost, axes.latency_table, axes.latency_device)
+    if axes.cost == "latency" and axes.context not in ("global", "block"):
+        raise RecipeError(
+            "cost latency weighs layers that are compared with one another; its context is global or block"
+        )
     if axes.least < 0:
         raise RecipeError(f"least must be at least 0, not {axes.least}")
     if axes.clusters < 0 or axes.clusters == 1:

@@ -16,9 +16,9 @@ from mobilekit.compress.sparsity.work import Work
 from mobilekit.core.errors import ModelError, RecipeError, suggestion
 
 Context = Literal["local", "global", "block"] | Mapping[str, float]
-Cost = Literal["none", "params", "macs"]
+Cost = Literal["none", "params", "macs", "latency"]
 CONTEXTS = ("local", "global", "block")
-COSTS = ("none", "params", "macs")
+COSTS = ("none", "params", "macs", "latency")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ def comparisons(
     sparsity: float,
     work: Mapping[str, Work],
     cost: Cost = "none",
+    times: Mapping[str, float] | None = None,
 ) -> list[Comparison]:
     """Say what is compared.
 
@@ -46,10 +47,11 @@ def comparisons(
         sparsity: share of the groups that go; of a mapping, its own count.
         work: of each layer, by name; needed for `block` and for `macs`.
         cost: scores are divided by what one group costs, so that at equal scores the dearer goes first.
+        times: what all outputs of a layer take in nanoseconds, by name; needed for `latency`.
 
     Raises:
         RecipeError: an unknown context or cost, a pattern that matches no layer, or a sparsity out of range.
-        ModelError: a layer whose work is needed and that did not run.
+        ModelError: a layer whose work is needed and that did not run, or whose time is not known.
 
     >>> import torch
     >>> two = [Grouped("a.weight", torch.ones(4, 2), (1,)), Grouped("b.weight", torch.ones(2, 2), (1,))]
@@ -60,7 +62,7 @@ def comparisons(
         raise RecipeError(
             f"unknown cost {cost!r}; there are {', '.join(COSTS)}.{suggestion(cost, COSTS)}"
         )
-    weights = [1 / _cost(group, cost, work) for group in groups]
+    weights = [1 / _cost(group, cost, work, times or {}) for group in groups]
     if isinstance(context, Mapping):
         return _by_pattern(groups, context, weights)
     _check(sparsity, "sparsity")
@@ -105,14 +107,27 @@ def _stage(group: Grouped, work: Mapping[str, Work]) -> tuple[int, ...]:
     return work[group.layer].size if group.layer in work else ()
 
 
-def _cost(group: Grouped, cost: Cost, work: Mapping[str, Work]) -> float:
+def _cost(
+    group: Grouped, cost: Cost, work: Mapping[str, Work], times: Mapping[str, float]
+) -> float:
     if cost == "none":
         return 1.0
     if cost == "params":
         return float(group.size)
+    if cost == "latency":
+        return _time(group, times)
     if group.layer not in work:
         raise ModelError(
             f"{group.layer or group.name}: it did not run on the example inputs, so that its multiplications"
             " are not known; leave it out by its name"
         )
     return float(group.size * max(work[group.layer].positions, 1))
+
+
+def _time(group: Grouped, times: Mapping[str, float]) -> float:
+    """Return the group's share of its layer's time, as that of the weights."""
+    if group.layer not in times:
+        raise ModelError(
+            f"{group.layer or group.name}: how long it takes is not known; leave it out by its name"
+        )
+    return times[group.layer] * group.size / group.weight.numel()

@@ -6,7 +6,9 @@ filter of a transposed convolution is what makes one output channel there too. W
 filters (`shared_kernel`) is shared by the filters of one group of channels, which read the same inputs.
 
 Names and slices: Hubens' thesis, section 3.3.1 and pseudo-code 4.2 for convolutions, 5.1 for linear
-layers; `n:m` is Mishra et al. 2021, "Accelerating sparse deep neural networks".
+layers; `n:m` is Mishra et al. 2021, "Accelerating sparse deep neural networks". Of attention, `weight` and
+`n:m` are of all its projections, that of its output among them; `head`, `query`, `key` and `value` of those
+that make queries, keys and values.
 """
 
 import re
@@ -44,7 +46,7 @@ class Granularity:
 GRANULARITIES = {
     one.name: one
     for one in (
-        Granularity("weight", (), ()),
+        Granularity("weight", (), (), attention=True),
         Granularity("column", (HEIGHT,), (0,)),
         Granularity("row", (WIDTH,), (1,)),
         Granularity("shared_weight", (OUT,)),
@@ -88,7 +90,7 @@ def granularity(name: str) -> Granularity:
             raise RecipeError(
                 f"granularity {name!r}: of m successive weights n stay, 0 < n < m, such as 2:4"
             )
-        return Granularity(name, (), (), block=(kept, size))
+        return Granularity(name, (), (), attention=True, block=(kept, size))
     if name not in GRANULARITIES:
         raise RecipeError(
             f"unknown granularity {name!r}; there are {', '.join(GRANULARITIES)} and n:m."
@@ -179,6 +181,8 @@ def _of_layer(kind: Granularity, path: str, module: nn.Module) -> list[Grouped]:
             return [_blocks(kind.block, Grouped(name, weight, (), layer=path), 1)]
         return [Grouped(name, weight, kind.linear or (), layer=path)]
     assert isinstance(module, nn.MultiheadAttention)  # noqa: S101  the third kind
+    if kind.block or kind.name == "weight":
+        return _projections(kind, path, module)
     return [_attention(kind, path, module)]
 
 
@@ -217,6 +221,16 @@ def _blocks(block: tuple[int, int], each: Grouped, dimension: int) -> Grouped:
     )
     shape = (*before, inputs // size, size, *after)
     return Grouped(each.name, each.weight, (), shape, layer=each.layer, within=dimension + 1)
+
+
+def _projections(kind: Granularity, path: str, module: nn.MultiheadAttention) -> list[Grouped]:
+    """Return the single weights, or the blocks of inputs, of every matrix of an attention."""
+    separate = module.in_proj_weight is None
+    inner = ("q_proj_weight", "k_proj_weight", "v_proj_weight") if separate else ("in_proj_weight",)
+    places = [(path, module, attribute) for attribute in inner]
+    places.append((f"{path}.out_proj".lstrip("."), module.out_proj, "weight"))
+    made = [Grouped(*parameter_of(*place), (), layer=path) for place in places]
+    return [_blocks(kind.block, each, 1) for each in made] if kind.block else made
 
 
 def _attention(kind: Granularity, path: str, module: nn.MultiheadAttention) -> Grouped:

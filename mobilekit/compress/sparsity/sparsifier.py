@@ -76,7 +76,19 @@ class Sparsifier:
     @property
     def most(self) -> int:
         """How many groups are dead in the end, the ones that must stay aside."""
-        return sum(self._count(comparison, comparison.sparsity) for comparison in self.comparisons)
+        return self.counted(1.0)
+
+    def counted(self, share: float, least: int | None = None) -> int:
+        """Return how many groups are dead at a share of the final sparsity.
+
+        Args:
+            share: of each comparison's sparsity, 0–1.
+            least: groups of each layer that stay; those that do by default.
+        """
+        return sum(
+            self._count(comparison, share * comparison.sparsity, least)
+            for comparison in self.comparisons
+        )
 
     @torch.no_grad()
     def update(self, share: float) -> bool:
@@ -163,7 +175,7 @@ class Sparsifier:
             self.dead[i] = new
         return changed
 
-    def _count(self, comparison: Comparison, sparsity: float) -> int:
+    def _count(self, comparison: Comparison, sparsity: float, least: int | None = None) -> int:
         """Return how many groups go at a sparsity."""
         members = [self.groups[i] for i in comparison.members]
         if members[0].within is not None:
@@ -175,7 +187,8 @@ class Sparsifier:
                 if one.within is not None
             )
         total = sum(one.count for one in members)
-        stay = sum(min(self.least, one.count) for one in members if one.dims)
+        least = self.least if least is None else least
+        stay = sum(min(least, one.count) for one in members if one.dims)
         return min(count_of(sparsity, total), total - stay)
 
     def _lowest(self, comparison: Comparison, count: int) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""What layers do in one run: the size of what they return, and how often each weight is used."""
+"""What layers do in one run: what they take and return, and how often each weight is used."""
 
 import math
 from collections.abc import Sequence
@@ -21,6 +21,8 @@ class Work:
     """Height and width (or whatever dimensions there are) of its output; empty for vectors."""
     positions: int
     """Multiplications by each weight."""
+    given: tuple[tuple[int, ...], ...]
+    """Shape of what it takes, in each of its runs."""
 
 
 def work_of(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, Work]:
@@ -68,4 +70,6 @@ def _note(found: dict[str, Work], name: str, module: nn.Module, *call: Any) -> N
     else:
         positions = math.prod(shape[1:-1])
     before = found.get(name)
-    found[name] = Work(spatial, positions + (before.positions if before else 0))
+    runs = before.given if before else ()
+    positions += before.positions if before else 0
+    found[name] = Work(spatial, positions, (*runs, tuple(given.shape)))

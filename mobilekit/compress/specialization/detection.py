@@ -48,12 +48,7 @@ def find(network: nn.Module) -> Detector | None:
     Raises:
         ModelError: a detector with a head of another make.
     """
-    kinds = {
-        kind.__name__
-        for module in network.modules()
-        for kind in type(module).__mro__
-        if f"{kind.__module__}.".startswith(_HOME)
-    }
+    kinds = _kinds(network)
     if not kinds.intersection(_DETECTORS):
         return None
     places = dict(network.named_modules())
@@ -75,20 +70,23 @@ def find(network: nn.Module) -> Detector | None:
     return Detector(tuple(layers), tuple(counters), outputs, bool(kinds & {_TWO_STAGES, "SSD"}))
 
 
-def rows(detector: Detector, network: nn.Module, count: int, index: Sequence[int]) -> IndexMap:
-    """Return the rows of each parameter that stay, in the order of the new classes.
+def is_detector(network: nn.Module) -> bool:
+    """Say whether a network is, or holds, a detector of torchvision."""
+    return bool(_kinds(network).intersection(_DETECTORS))
+
+
+def check_count(detector: Detector, network: nn.Module, count: int) -> None:
+    """Make sure that a detector tells so many classes apart.
 
     Args:
         detector: the heads of `network`.
         network: the detector.
         count: of all classes.
-        index: old number of each new class.
 
     Raises:
         ModelError: a head with another number of classes, or with weights that are computed.
     """
     parameters = dict(network.named_parameters())
-    kept: dict[str, dict[int, Tensor]] = {}
     for layer in detector.layers:
         weight = parameters.get(f"{layer.name}.weight")
         if weight is None:
@@ -101,6 +99,25 @@ def rows(detector: Detector, network: nn.Module, count: int, index: Sequence[int
                 f"specialize: {count} classes are named, but {layer.name} has {len(weight)} rows, "
                 f"{each} per class: {len(weight) / each:g} classes; name every class, the background too"
             )
+
+
+def rows(detector: Detector, network: nn.Module, count: int, index: Sequence[int]) -> IndexMap:
+    """Return the rows of each parameter that stay, in the order of the new classes.
+
+    Args:
+        detector: the heads of `network`.
+        network: the detector.
+        count: of all classes.
+        index: old number of each new class.
+
+    Raises:
+        ModelError: a head with another number of classes, or with weights that are computed.
+    """
+    check_count(detector, network, count)
+    parameters = dict(network.named_parameters())
+    kept: dict[str, dict[int, Tensor]] = {}
+    for layer in detector.layers:
+        weight = parameters[f"{layer.name}.weight"]
         grid = torch.arange(len(weight)).reshape(layer.outer, count, layer.inner)
         stays = grid[:, list(index)].reshape(-1)
         kept[f"{layer.name}.weight"] = {0: stays}
@@ -113,6 +130,16 @@ def recount(detector: Detector, network: nn.Module, count: int) -> None:
     """Let the heads know the new number of classes."""
     for path, attribute in detector.counters:
         setattr(network.get_submodule(path), attribute, count)
+
+
+def _kinds(network: nn.Module) -> set[str]:
+    """Return the names of torchvision's classes for detection that a network is made of."""
+    return {
+        kind.__name__
+        for module in network.modules()
+        for kind in type(module).__mro__
+        if f"{kind.__module__}.".startswith(_HOME)
+    }
 
 
 def _layers(path: str, module: nn.Module) -> Iterator[Layer]:

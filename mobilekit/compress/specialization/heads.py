@@ -112,6 +112,12 @@ def _missing(graph: ClassGraph, count: int) -> str:
             f"specialize: the classes cannot be followed to the outputs ({lost[0]}); use plain layers"
             " there"
         )
+    made = {shape[1] for shape in shapes if len(shape) > 1 and shape[1] > 1}
+    if len(made) == 1 and count not in made:
+        return (
+            f"specialize: {count} classes are named, but the network has {made.pop()} (its outputs are"
+            f" {listed}); name every class in the network's order, the background too"
+        )
     return (
         f"specialize: {count} classes are named, but no output has {count} that a linear layer or a"
         f" convolution makes; the outputs are {listed}: name every class, the background too"

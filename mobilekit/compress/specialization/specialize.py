@@ -78,9 +78,9 @@ def specialize(
     detector = detection.find(network)
     if detector is not None:
         return _detector(detector, network, classes, keep, background)
-    chosen = select(classes, keep, background)
     whole = duplicate(network)
-    traces = trace(whole, inputs, len(classes))
+    traces = trace(whole, inputs, len(classes))  # refuses another number of names before any name
+    chosen = select(classes, keep, background)
     smaller, kept = without(whole, inputs, traces, chosen.index)
     heads = [(one.graph, head) for one in traces for head in one.heads]
     return Specialized(
@@ -102,8 +102,9 @@ def _detector(
 ) -> Specialized:
     if detector.background:
         background = _first(classes, background)
-    chosen = select(classes, keep, background)
     whole = duplicate(network)
+    detection.check_count(detector, whole, len(classes))
+    chosen = select(classes, keep, background)
     kept = detection.rows(detector, whole, len(classes), chosen.index)
     smaller = cut(whole, kept)
     detection.recount(detector, smaller, len(chosen.index))

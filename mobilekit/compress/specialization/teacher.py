@@ -13,6 +13,9 @@ from mobilekit.core.errors import ModelError
 class RestrictedTeacher(nn.Module):
     """A network whose outputs `[N, C, ...]` are those of some classes, `[N, K, ...]`.
 
+    A network that tells just K classes apart is taken for one that was specialized too, on the same ones:
+    its outputs stay as they are.
+
     Args:
         network: gives a tensor, or a dictionary or tuple of tensors, with the classes in the second
             dimension. It is used itself, not a copy.
@@ -35,14 +38,16 @@ class RestrictedTeacher(nn.Module):
         """
         outputs = self.network(*inputs)
         leaves, structure = pytree.tree_flatten(outputs)
-        self._check(outputs, leaves)
         index = self.get_buffer("index")
+        if self._check(outputs, leaves) == len(index):
+            return outputs
         return pytree.tree_unflatten(
             [None if one is None else one.index_select(1, index.to(one.device)) for one in leaves],
             structure,
         )
 
-    def _check(self, outputs: Any, leaves: Sequence[Any]) -> None:
+    def _check(self, outputs: Any, leaves: Sequence[Any]) -> int:
+        """Return how many classes the network tells apart."""
         tensors = [one for one in leaves if one is not None]
         flat = isinstance(outputs, (Tensor, Mapping, tuple))
         if not tensors or not flat or not all(isinstance(one, Tensor) for one in tensors):
@@ -51,13 +56,15 @@ class RestrictedTeacher(nn.Module):
                 f"{type(outputs).__name__}"
             )
         sizes = {one.shape[1] if one.ndim > 1 else 0 for one in tensors}
-        highest = int(self.get_buffer("index").max())
-        if len(sizes) > 1 or highest >= min(sizes):
+        index = self.get_buffer("index")
+        highest, restricted = int(index.max()), sizes == {len(index)}
+        if len(sizes) > 1 or (highest >= min(sizes) and not restricted):
             shapes = ", ".join(str(list(one.shape)) for one in tensors)
             raise ModelError(
                 "a restricted teacher's outputs are all [N, C, ...] with one C above "
                 f"{highest}, the highest class kept; these are {shapes}"
             )
+        return int(sizes.pop())
 
 
 def restricted_teacher(network: nn.Module, index: Sequence[int]) -> RestrictedTeacher:

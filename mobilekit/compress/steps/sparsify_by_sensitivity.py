@@ -11,7 +11,8 @@ When to use it:
     to spare.
 
 When not:
-    In a hurry: there are as many short trainings as rounds. For a given sparsity, `sparsify`.
+    In a hurry: there are as many short trainings as rounds. For a given sparsity, `sparsify`. Resumed, it
+    compares the layers of all rounds anew, and trains those rounds only that had not ended.
 
 Source:
     Hubens' thesis, section 5.3.1 and figure 5.8.
@@ -19,7 +20,7 @@ Source:
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -27,6 +28,7 @@ from torch import nn
 
 from mobilekit.compress.base import Context, StepReport, Training, count_parameters
 from mobilekit.compress.fitting.fit import Course, fit
+from mobilekit.compress.fitting.keeper import forget
 from mobilekit.compress.fitting.rates import OptimizerConfig
 from mobilekit.compress.registry import during_of
 from mobilekit.compress.sensitivity.analysis import sensitivity
@@ -36,11 +38,14 @@ from mobilekit.compress.sensitivity.sweep import Sweep
 from mobilekit.compress.sparsity.axes import Axes, sparsifier
 from mobilekit.compress.steps.fold import duplicate
 from mobilekit.core.errors import DataError, NoEffectError
+from mobilekit.core.histories import CHECKPOINT
 from mobilekit.core.seeding import child_seed
 
 
 class SparsifyBySensitivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the step."""
+
+    takes_data: ClassVar[bool] = True
 
     drop: Annotated[float, Meta(ge=0, le=1)] = 0.01
     """By which the metric, 0–1, may fall below what it was, on the test set."""
@@ -150,10 +155,15 @@ class SparsifyBySensitivity(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     def _train_on(
         self, network: nn.Module, context: Context, training: Training, number: int
     ) -> None:
-        """Train with the zeros kept; rounds are not gone on with after a stop."""
+        """Train with the zeros kept, or go on with that; a round that was done is taken as it ended."""
         folder = None if training.folder is None else training.folder / f"round-{number}"
+        resume = training.resume and folder is not None and (folder / CHECKPOINT).is_file()
+        if number == 1 and training.folder is not None and not training.resume:
+            forget(training.folder)
         seed = child_seed(context.seed, "round", str(number))
-        inner = replace(context, seed=seed, training=replace(training, folder=folder, resume=False))
+        inner = replace(
+            context, seed=seed, training=replace(training, folder=folder, resume=resume)
+        )
         keep = during_of({"kind": "keep_zeros"}, "sparsify_by_sensitivity")
         fit(network, [keep], Course(self.epochs, self.batch_size, self.optimizer), inner)
 

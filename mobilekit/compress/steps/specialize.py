@@ -19,6 +19,7 @@ Source:
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 from torch import nn
@@ -30,6 +31,8 @@ from mobilekit.core.errors import RecipeError
 
 class Specialize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the step."""
+
+    takes_data: ClassVar[bool] = True
 
     keep: tuple[str, ...]
     """Names of the classes that stay; their order stays the network's."""

@@ -16,7 +16,7 @@ Source:
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -31,6 +31,8 @@ from mobilekit.core.errors import DataError, NoEffectError
 
 class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the step."""
+
+    takes_data: ClassVar[bool] = True
 
     epochs: Annotated[int, Meta(ge=1)] = 10
     batch_size: Annotated[int, Meta(ge=1)] = 64
@@ -88,7 +90,7 @@ class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             f" {context.training.train.provenance}{best}"
         )
         count = count_parameters(network)
-        return result, StepReport("train", count, count, None, (said, *notes))
+        return result, StepReport("train", count, count, None, (said, *notes), plan=history.plan)
 
 
 def _noted(figures: Mapping[str, float]) -> str:

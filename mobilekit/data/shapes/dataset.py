@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from mobilekit.core.errors import DataError, suggestion
 from mobilekit.core.seeding import child_seed
-from mobilekit.data.shapes.outlines import CLASSES
+from mobilekit.data.shapes.outlines import CLASSES, Mask
 from mobilekit.data.shapes.scene import Layout, lay_one, lay_several, paint
 from mobilekit.data.task import BACKGROUND, Labelled, Sample, Split, Target, Task, check_request
 
@@ -24,6 +24,7 @@ def shapes(task: Task, split: Split, count: int, size: int = 32, seed: int = 0) 
 
     Classification: one shape per image, equally many of each class in every ten images. Segmentation and
     detection: one to four, which may overlap; masks and boxes are of the visible parts, exact to the pixel.
+    A detection has both: beside `boxes` and `labels` a mask per box, `masks` uint8 `[n, size, size]`, 0 or 1.
 
     Args:
         task: what the targets are.
@@ -93,7 +94,12 @@ class _Shapes(Dataset[Sample]):
             return torch.tensor(kinds[0])
         if self._task == "segmentation":
             return torch.from_numpy(np.append(kinds + 1, 0)[layout.shown])
-        return {"boxes": _boxes(layout), "labels": torch.from_numpy(kinds + 1)}
+        masks = _masks(layout)
+        return {
+            "boxes": _boxes(masks),
+            "labels": torch.from_numpy(kinds + 1),
+            "masks": torch.from_numpy(masks.astype(np.uint8)),
+        }
 
 
 def _kinds(key: int, count: int) -> npt.NDArray[np.int64]:
@@ -105,11 +111,16 @@ def _kinds(key: int, count: int) -> npt.NDArray[np.int64]:
     return np.concatenate(rows)[:count].astype(np.int64)
 
 
-def _boxes(layout: Layout) -> Tensor:
-    """Return the edges of what each figure shows: left, top, right, bottom, float32 `[n, 4]`."""
+def _masks(layout: Layout) -> Mask:
+    """Return which pixels show each figure, `[n, size, size]`."""
+    found: Mask = layout.shown == np.arange(len(layout.figures))[:, None, None]
+    return found
+
+
+def _boxes(masks: Mask) -> Tensor:
+    """Return the edges of what each mask `[n, size, size]` holds: left, top, right, bottom, `[n, 4]`."""
     found = []
-    for place in range(len(layout.figures)):
-        shown = layout.shown == place
+    for shown in masks:
         rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
         found.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
     return torch.tensor(np.array(found), dtype=torch.float32)

@@ -204,3 +204,15 @@ def test_batches_that_differ_are_named() -> None:
 def test_a_margin_below_zero_is_refused() -> None:
     with pytest.raises(RecipeError, match="margin must be at least 0, not -1"):
         activation_boundary(torch.zeros(1, 1), torch.zeros(1, 1), -1)
+
+
+def test_a_capped_margin_asks_no_more_than_the_teacher_has() -> None:
+    student, teacher = drawn((3, 2, 4, 4), 1), drawn((3, 2, 4, 4), 2)
+    found = activation_boundary(student, teacher, capped=True)
+    costs = []
+    for s, t in zip(student.ravel().tolist(), teacher.ravel().tolist(), strict=True):
+        asked = min(1.0, abs(t))
+        costs.append(max(0.0, asked - s if t > 0 else asked + s) ** 2)
+    np.testing.assert_allclose(found.item(), np.mean(costs), rtol=RELATIVE)
+    assert activation_boundary(teacher, teacher, capped=True).item() == 0
+    assert activation_boundary(teacher, teacher).item() > 0

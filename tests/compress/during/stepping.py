@@ -26,11 +26,14 @@ def run(
     each: Callable[[int, Optimizer], None] | None = None,
     make: Callable[[list[nn.Parameter]], Optimizer] = adam,
     context: Context | None = None,
+    started: Callable[[Acting], None] | None = None,
 ) -> tuple[Acting, tuple[str, ...]]:
-    """Train on one batch, an epoch every two steps; `each` is called after every step."""
+    """Train on one batch, an epoch every two steps; `each` is called after every step, `started` before."""
     data = Dots(12, next(network.parameters()).dtype)
     network.train()
     with Acting(network, methods, context or Context(INPUTS)) as acting:
+        if started is not None:
+            started(acting)
         optimizer = make([*network.parameters(), *acting.parameters()])
         for step in range(1, steps + 1):
             outputs = network(data.images)

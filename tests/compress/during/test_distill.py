@@ -1,5 +1,6 @@
 """A student's gradient against the formula by hand; a teacher that stays as it is."""
 
+import io
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models.detection import retinanet_resnet50_fpn
 
 from mobilekit.compress.acting import Acting
 from mobilekit.compress.base import Batch, Context
@@ -244,6 +246,25 @@ def test_options_that_cannot_be_are_refused(method: Distill, words: str) -> None
         method.start(plain(), CONTEXT)
 
 
+def test_a_detector_is_refused_with_what_can_be_distilled() -> None:
+    with torch.device("meta"):
+        detector = retinanet_resnet50_fpn(weights=None, weights_backbone=None, num_classes=3)
+    said = r"^distill: the {} is a detector: .* tensors of logits, \[N, C\] or \[N, C, H, W\]"
+    with pytest.raises(ModelError, match=said.format("network")):
+        Distill().start(detector, CONTEXT)
+    with pytest.raises(ModelError, match=said.format("teacher")):
+        Distill().start(plain(), replace(CONTEXT, original=nn.Sequential(detector)))
+
+
+def test_a_network_that_returns_losses_is_refused() -> None:
+    handle = Distill().start(plain(), CONTEXT)
+    losses = {"classes": torch.zeros(()), "boxes": torch.ones(())}
+    with pytest.raises(
+        ModelError, match=r"returns a single number first, such as a loss; what can"
+    ):
+        handle.penalty(Batch((Dots(12).images,)), losses)
+
+
 def test_no_teacher_is_no_effect_and_no_labels_are_said() -> None:
     with pytest.raises(NoEffectError, match="with beta 0 the teacher is not listened to"):
         Distill(beta=0.0).start(plain(), CONTEXT)
@@ -256,3 +277,166 @@ def test_no_teacher_is_no_effect_and_no_labels_are_said() -> None:
     handle = Distill().start(network, replace(CONTEXT, original=other))
     with pytest.raises(ModelError, match="same N and C"):
         handle.penalty(Batch((images,)), network(images))
+
+
+def active() -> nn.Sequential:
+    made = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Conv2d(8, 8, 3), nn.SiLU(),
+        nn.Flatten(), nn.Linear(128, 3),
+    )  # fmt: skip
+    drawn(made, 5)
+    return made
+
+
+def test_activation_boundaries_of_equal_networks_cost_nothing_and_have_no_slope() -> None:
+    student, data = active().eval(), Dots(12)
+    config = Distill(features="activation_boundary", alpha=0.0, beta=1.0)
+    handle = config.start(student, CONTEXT)
+    term = handle.penalty(Batch((data.images,), data.labels), student(data.images))
+    assert term is not None
+    assert float(term.detach()) == 0
+    slopes = torch.autograd.grad(term, list(student.parameters()), allow_unused=True)
+    assert all(slope is None or not slope.any() for slope in slopes)
+    handle.close()
+
+
+def test_activation_boundary_is_of_features_before_the_activation() -> None:
+    """The loss of Heo et al., its margin at most |t|, of what the batch norm and the convolution return."""
+    student, teacher, data = active().eval(), active().eval(), Dots(12)
+    drawn(teacher, 9)
+    config = Distill(features="activation_boundary", alpha=0.0, beta=1.0)
+    handle = config.start(student, replace(CONTEXT, original=teacher))
+    term = handle.penalty(Batch((data.images,), data.labels), student(data.images))
+    expected = []
+    for depth in (2, 4):
+        s, t = student[:depth](data.images), teacher[:depth](data.images)
+        margin = t.abs().clamp(max=1.0)
+        missing = torch.where(t > 0, margin - s, margin + s)
+        expected.append((missing * (missing > 0)).pow(2).mean())
+    assert term is not None
+    torch.testing.assert_close(term, torch.stack(expected).mean())
+    assert handle.finish() == ("distill: soft_target, activation_boundary of 2 pairs, beta 1.0",)
+    handle.close()
+
+
+@pytest.mark.parametrize("pair", [{"2": "1"}, {"1": "2"}])
+def test_pairs_of_activations_are_refused_where_boundaries_are_compared(
+    pair: dict[str, str],
+) -> None:
+    config = Distill(features="activation_boundary", pairs=pair)
+    with pytest.raises(
+        RecipeError, match=r"'2' of the .* returns what an activation made; .* such as '1'"
+    ):
+        config.start(active(), CONTEXT)
+
+
+def test_pairs_name_the_teachers_own_layers_after_specialization() -> None:
+    teacher, student = plain(3), plain()
+    student[4] = nn.Linear(128, 2)
+    context = replace(CONTEXT, original=teacher, kept_classes=(2, 0))
+    config = Distill(features="fitnet", pairs={"0": "0"}, alpha=0.0, beta=1.0)
+    handle = config.start(student, context)
+    images = Dots(12).images
+    term = handle.penalty(Batch((images,)), student(images))
+    assert term is not None
+    torch.testing.assert_close(
+        term.detach(), (student[0](images) - teacher[0](images)).square().mean().detach()
+    )
+    handle.close()
+
+
+def test_a_teacher_that_has_just_the_kept_classes_is_taken_as_it_is() -> None:
+    teacher, student = plain(3), plain()
+    teacher[4], student[4] = nn.Linear(128, 2), nn.Linear(128, 2)
+    context = replace(CONTEXT, load=lambda _: teacher, kept_classes=(2, 0))
+    handle = Distill(teacher="small", loss="logits_mse", beta=1.0).start(student, context)
+    images = Dots(12).images
+    term = handle.penalty(Batch((images,)), student(images))
+    assert term is not None
+    expected = (student(images) - teacher(images)).square().mean()
+    torch.testing.assert_close(term.detach(), expected.detach())
+
+
+@pytest.mark.parametrize("loss", ["soft_target", "mutual"])
+def test_a_teacher_of_other_images_is_refused_before_the_first_step(loss: Any) -> None:
+    colours = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 3))
+    said = (
+        r"^distill: the teacher 'rgb' does not take the images: it was given \[1, 1, 8, 8\] \(its 0 takes 3"
+        r" channels\): .*; give one that takes what the trained network takes$"
+    )
+    config = Distill(teacher="rgb", loss=loss)
+    with pytest.raises(ModelError, match=said):
+        config.start(plain(), replace(CONTEXT, load=lambda _: colours))
+    handle = config.start(
+        plain(), Context((), load=lambda _: colours)
+    )  # not known before the batch
+    with pytest.raises(ModelError, match=said.replace("1, 1, 8", "12, 1, 8")):
+        handle.penalty(Batch((Dots(12).images,)), plain()(Dots(12).images))
+
+
+FITNET = Distill(features="fitnet", pairs={"0": "0"})
+
+
+def trained_on(config: Distill, teacher: nn.Module | None, stop: int | None) -> nn.Module:
+    """Train six steps; with a stop, in two halves, the second of which starts from a checkpoint."""
+    data, context = Dots(12), replace(CONTEXT, original=teacher)
+    network = plain()
+    acting = Acting(network, [config], context)
+    optimizer = torch.optim.SGD([*network.parameters(), *acting.parameters()], 0.05, momentum=0.9)
+    for step in range(6):
+        if step == stop:
+            states = io.BytesIO()
+            torch.save([each.state_dict() for each in (network, acting, optimizer)], states)
+            acting.close()
+            states.seek(0)
+            weights, methods, moments = torch.load(states, weights_only=True)
+            network = plain()
+            network.load_state_dict(
+                weights
+            )  # before the methods start: `self` is another network now
+            acting = Acting(network, [config], context)
+            acting.load_state_dict(methods)
+            trained = [*network.parameters(), *acting.parameters()]
+            optimizer = torch.optim.SGD(trained, 0.05, momentum=0.9)
+            optimizer.load_state_dict(moments)
+        outputs = network(data.images)
+        task = functional.cross_entropy(outputs, data.labels)
+        optimizer.zero_grad()
+        acting.loss(task, Batch((data.images,), data.labels), outputs).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    acting.close()
+    return network
+
+
+@pytest.mark.parametrize(
+    ("config", "teacher"),
+    [(FITNET, wide()), (Distill(loss="mutual"), wide()), (Distill(), None), (FITNET, None)],
+    ids=["adapters", "peer", "self", "self_features"],
+)
+def test_a_loop_of_ones_own_goes_on_bit_for_bit(config: Distill, teacher: nn.Module | None) -> None:
+    whole, halves = (trained_on(config, teacher, stop).state_dict() for stop in (None, 3))
+    assert all(torch.equal(value, halves[name]) for name, value in whole.items())
+
+
+def test_checkpoints_with_another_teacher_or_other_adapters_are_refused() -> None:
+    first = distill(plain(), wide(), CONTEXT, FITNET)
+    state = first.state_dict()
+    with pytest.raises(ModelError, match="the teacher is not that of the checkpoint"):
+        distill(plain(), wide(6), CONTEXT, FITNET).load_state_dict(state)
+    with pytest.raises(ModelError, match="the checkpoint's adapters is of another network"):
+        distill(plain(), wide(), CONTEXT, Distill()).load_state_dict(state)
+
+
+def test_a_checkpoint_that_has_the_peer_already_is_not_larger_for_it() -> None:
+    student = plain()
+    acting = Acting(student, [Distill(loss="mutual")], replace(CONTEXT, original=wide()))
+    sizes = []
+    for content in (
+        {"beside": acting.modules().state_dict()},
+        {"beside": acting.modules().state_dict(), "acting": acting.state_dict()},
+    ):
+        written = io.BytesIO()
+        torch.save(content, written)
+        sizes.append(len(written.getvalue()))
+    numbers = 4 * sum(each.numel() for each in acting.modules().parameters())
+    assert 0 < sizes[1] - sizes[0] < numbers / 2  # names and places

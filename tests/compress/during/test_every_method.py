@@ -30,7 +30,10 @@ def network() -> nn.Sequential:
 
 
 def test_there_are_the_known_ones() -> None:
-    known = {"distill", "group_penalty", "keep_zeros", "kernel_sparsity", "lottery", "sparsify"}
+    known = {
+        "distill", "group_penalty", "keep_zeros", "kernel_sparsity", "lottery", "quantize_aware",
+        "share_weights", "sparsify",
+    }  # fmt: skip
     assert known <= set(KINDS)
 
 
@@ -128,6 +131,7 @@ def moved(handle: Any) -> list[Tensor]:
         {"kind": "sparsify", "criterion": "movement"},
         {"kind": "lottery"},
         {"kind": "keep_zeros"},
+        {"kind": "share_weights", "bits": 3},
         {"kind": "kernel_sparsity", "threshold": 0.3},
         {"kind": "group_penalty", "coupled": True},
     ],

@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from mobilekit.compress.base import Context
+from mobilekit.compress.acting import Acting
+from mobilekit.compress.base import Batch, Context
 from mobilekit.compress.during.keep_zeros import KeepZeros
+from mobilekit.compress.sparsity.axes import sparsify
 from mobilekit.core.errors import ModelError, NoEffectError, RecipeError
 from tests.compress.during.stepping import INPUTS, run
 from tests.compress.fitting.material import plain
@@ -59,3 +63,58 @@ def test_masks_are_those_of_the_checkpoint() -> None:
         second[0].weight.fill_(1)
     handle.after_step(0.5)
     assert second[0].weight.flatten(1).any(1).logical_not().nonzero().tolist() == [[3]]
+
+
+class Attentive(nn.Module):
+    """One attention whose keys are as wide as its queries, one whose are not, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.same = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.other = nn.MultiheadAttention(8, 2, kdim=4, vdim=4, batch_first=True)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.same(x, x, x, need_weights=False)[0]
+        x = x + self.other(x, x[..., :4], x[..., :4], need_weights=False)[0]
+        return self.head(x.mean(1))
+
+
+def test_zeros_of_attention_are_kept_in_every_projection() -> None:
+    network = Attentive()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.uniform_(-1, 1, generator=generator)
+            if weight.ndim == 2:
+                weight[1] = 0
+    matrices = {name: each for name, each in network.named_parameters() if each.ndim == 2}
+    assert len(matrices) == 7
+    inputs = torch.randn(6, 5, 8, generator=generator)
+    target = torch.tensor([0, 1, 2, 0, 1, 2])
+    with Acting(network, [KeepZeros()], Context((inputs,))) as acting:
+        optimizer = torch.optim.AdamW(network.parameters(), 0.01)
+        for step in range(5):
+            optimizer.zero_grad()
+            outputs = network(inputs)
+            task = functional.cross_entropy(outputs, target)
+            acting.loss(task, Batch((inputs,), target), outputs).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            acting.after_step((step + 1) / 5, optimizer)
+        zeros = sum(each.shape[1] for each in matrices.values())
+        assert acting.finish() == (f"keep_zeros: {zeros} weights stayed zero",)
+    for name, weight in matrices.items():
+        assert weight.eq(0).nonzero()[:, 0].unique().tolist() == [1], name
+
+
+def test_heads_that_were_taken_away_do_not_grow_again() -> None:
+    network = nn.Sequential(nn.TransformerEncoderLayer(8, 4, 16, batch_first=True))
+    sparse = sparsify(network, granularity="head")
+    weight = sparse[0].self_attn.in_proj_weight
+    before = weight == 0
+    assert int(before.sum()) == weight.numel() // 2
+    handle = KeepZeros().start(sparse, Context(()))
+    with torch.no_grad():
+        weight.add_(1)
+    handle.after_step(0.5)
+    assert torch.equal(weight == 0, before)

@@ -10,10 +10,11 @@ from torch.optim import Optimizer
 
 from mobilekit.compress.acting import Acting
 from mobilekit.compress.base import Context
+from mobilekit.compress.during.distill import Distill
 from mobilekit.compress.during.lottery import Drawing, Lottery
 from mobilekit.core.errors import ModelError, RecipeError
 from tests.compress.during.stepping import INPUTS, run
-from tests.compress.fitting.material import rich
+from tests.compress.fitting.material import drawn, rich
 
 State = dict[str, Tensor]
 
@@ -77,6 +78,76 @@ def test_each_round_goes_back_exactly(back: int, make: Any) -> None:
     assert bool((watch.weights[12]["3.weight"] != watch.weights[8]["3.weight"])[alive].any())
     assert not torch.equal(watch.weights[12]["1.running_mean"], watch.weights[8]["1.running_mean"])
     assert notes[0] == f"lottery: 2 rounds, {total * 3 // 4:,} of {total:,} groups are zero"
+
+
+def teacher() -> nn.Module:
+    network = nn.Sequential(
+        nn.Conv2d(1, 12, 3), nn.BatchNorm2d(12), nn.SiLU(), nn.Flatten(), nn.Linear(432, 3)
+    )
+    return drawn(network, 3)
+
+
+class Adapted(Watch):
+    """What trains beside the network, instead of the network."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.ModuleList())
+
+    def meet(self, acting: Acting) -> None:
+        self.network = acting.modules()
+        self.weights = [copy.deepcopy(self.network.state_dict())]
+
+
+@pytest.mark.parametrize("back", [0, 2])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("method", "names"),
+    [
+        (Distill(features="fitnet", pairs={"0": "0"}), {"0.0.weight"}),
+        (Distill(loss="mutual"), {"1.0.0.weight", "1.0.1.running_mean", "1.0.4.weight"}),
+    ],
+    ids=["adapter", "peer"],
+)
+def test_what_trains_beside_goes_back_too(
+    method: Distill, names: set[str], first: bool, back: int
+) -> None:
+    """An adapter, and a peer with its batch-norm statistics; whichever method stands first."""
+    network, watch = rich(), Adapted()
+    lottery = Lottery(sparsity=0.5, rounds=1, rewind_at=back / 8)
+    context = Context(INPUTS, original=teacher())
+    methods = [method, lottery] if first else [lottery, method]
+    run(network, methods, 8, each=watch, context=context, started=watch.meet)
+    assert names <= watch.weights[0].keys()
+    for name, value in watch.weights[4].items():
+        assert torch.equal(value, watch.weights[back][name]), name
+    for name in names:
+        assert not torch.equal(watch.weights[3][name], watch.weights[4][name]), name
+    assert watch.memory[4].keys() == watch.memory[back].keys()
+    for name, kept in watch.memory[4].items():
+        for key, value in kept.items():
+            assert torch.equal(value, watch.memory[back][name][key]), (name, key)
+
+
+def test_a_checkpoint_carries_what_trains_beside() -> None:
+    def started(seed: int) -> Acting:
+        methods = [Distill(features="fitnet", pairs={"0": "0"}), Lottery(rounds=1)]
+        acting = Acting(rich(seed), methods, Context(INPUTS, original=teacher()))
+        with torch.no_grad():
+            for each in acting.parameters():
+                each.add_(seed)  # trained since
+        return acting
+
+    one, two = started(1), started(2)
+    first = [each.clone() - 1 for each in one.parameters()]
+    two.load_state_dict(one.state_dict())
+    two.after_step(0.5)
+    for each, expected in zip(two.parameters(), first, strict=True):
+        torch.testing.assert_close(each, expected)
+    lone = Acting(rich(), [Lottery(rounds=1)], Context(INPUTS)).state_dict()
+    state = one.state_dict()
+    state["methods"]["1"] = lone["methods"]["0"]
+    with pytest.raises(ModelError, match="lottery: the checkpoint is of other methods beside it"):
+        two.load_state_dict(state)
 
 
 def test_filters_can_be_drawn() -> None:

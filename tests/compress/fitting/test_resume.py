@@ -16,6 +16,7 @@ from mobilekit.compress.during.group_penalty import GroupPenalty
 from mobilekit.compress.during.keep_zeros import KeepZeros
 from mobilekit.compress.during.kernel_sparsity import KernelSparsity
 from mobilekit.compress.during.lottery import Lottery
+from mobilekit.compress.during.share_weights import ShareWeights
 from mobilekit.compress.during.sparsify import Sparsify
 from mobilekit.compress.fitting.fit import LAST, Course, fit
 from mobilekit.compress.fitting.history import History
@@ -38,6 +39,7 @@ COURSES = {
         (KeepZeros(), GroupPenalty(proximal=True, strength=0.1)),
         OptimizerConfig("rmsprop", 1e-3, schedule="step"),
     ),
+    "shared": ((KeepZeros(), ShareWeights(bits=2, start_at=0.4)), OptimizerConfig("adam", 1e-2)),
 }
 """A course for each optimizer; together, every method."""
 STEPS = 12

@@ -72,7 +72,7 @@ def test_costs_of_a_group() -> None:
         ("local", float("nan"), "none", r"sparsity must be in \[0, 1\)"),
         ({"0": 1.2}, 0.5, "none", "context: the sparsity of '0' must be in"),
         ({"head": 0.2}, 0.5, "none", "context: 'head' matches no layer"),
-        ("local", 0.5, "latency", "unknown cost 'latency'; there are none, params, macs"),
+        ("local", 0.5, "latencies", "unknown cost 'latencies'; .*Did you mean latency"),
     ],
 )
 def test_what_is_wrong_is_said(context: object, sparsity: float, cost: str, message: str) -> None:

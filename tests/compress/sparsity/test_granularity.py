@@ -198,7 +198,7 @@ def test_attention_whose_keys_have_another_width() -> None:
     ):
         of_layer("head", layer, "read")
     with pytest.raises(
-        ModelError, match=r"MultiheadAttention has no granularity 'filter'; it has head"
+        ModelError, match=r"MultiheadAttention has no granularity 'filter'; it has weight, head"
     ):
         of_layer("filter", layer)
 
@@ -278,6 +278,23 @@ def test_the_projection_behind_attention_is_no_layer_of_its_own() -> None:
     network = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     assert [each.layer for each in groups_of(network, "row")] == ["linear1", "linear2"]
     assert [each.name for each in groups_of(network, "value")] == ["self_attn.in_proj_weight"]
+
+
+def test_weights_and_blocks_of_attention_are_those_of_all_its_projections() -> None:
+    """Counted against every parameter of two dimensions that PyTorch says the network has."""
+    one, apart = nn.MultiheadAttention(8, 2), nn.MultiheadAttention(8, 2, kdim=4, vdim=12)
+    for layer in (one, apart):
+        matrices = {name: each for name, each in layer.named_parameters() if each.ndim == 2}
+        assert {each.name: each.weight for each in of_layer("weight", layer)} == matrices
+        for group in of_layer("2:4", layer):
+            numbers = torch.arange(group.weight.numel()).view(group.weight.shape)
+            rows = group.view(numbers).movedim(group.within, -1).reshape(-1, 4)
+            assert torch.equal(rows, numbers.reshape(-1, 4))  # successive inputs
+    network = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    wanted = {name for name, each in network.named_parameters() if each.ndim == 2}
+    assert {each.name for each in groups_of(network, "weight")} == wanted
+    assert "self_attn.out_proj.weight" in wanted
+    assert {each.layer for each in groups_of(network, "weight", ["self_attn"])} == {"self_attn"}
 
 
 def test_parametrized_attention() -> None:

@@ -38,11 +38,11 @@ def test_positions_are_how_often_a_weight_is_used(
 @pytest.mark.parametrize(
     ("layer", "shape", "work"),
     [
-        (nn.Linear(3, 2), (5, 3), Work((), 1)),
-        (nn.Linear(3, 2), (5, 7, 3), Work((), 7)),
-        (nn.Conv1d(3, 2, 3), (5, 3, 9), Work((7,), 7)),
-        (nn.Conv3d(3, 2, 2), (5, 3, 3, 4, 5), Work((2, 3, 4), 24)),
-        (nn.Conv2d(3, 2, 3), (3, 5, 6), Work((3, 4), 12)),  # without a batch
+        (nn.Linear(3, 2), (5, 3), Work((), 1, ((5, 3),))),
+        (nn.Linear(3, 2), (5, 7, 3), Work((), 7, ((5, 7, 3),))),
+        (nn.Conv1d(3, 2, 3), (5, 3, 9), Work((7,), 7, ((5, 3, 9),))),
+        (nn.Conv3d(3, 2, 2), (5, 3, 3, 4, 5), Work((2, 3, 4), 24, ((5, 3, 3, 4, 5),))),
+        (nn.Conv2d(3, 2, 3), (3, 5, 6), Work((3, 4), 12, ((3, 5, 6),))),  # without a batch
     ],
 )
 def test_layers_of_all_kinds(layer: nn.Module, shape: tuple[int, ...], work: Work) -> None:
@@ -62,7 +62,7 @@ def test_attention_meets_each_token(batch_first: bool, shape: tuple[int, ...]) -
             made: Tensor = self.attention(tokens, tokens, tokens)[0]
             return made
 
-    assert work_of(Net(), [torch.zeros(shape)])["attention"] == Work((), 7)
+    assert work_of(Net(), [torch.zeros(shape)])["attention"] == Work((), 7, (shape,))
 
 
 def test_a_layer_that_runs_twice_works_twice_and_one_that_does_not_is_missing() -> None:
@@ -75,7 +75,9 @@ def test_a_layer_that_runs_twice_works_twice_and_one_that_does_not_is_missing() 
             made: Tensor = self.twice(self.twice(image))
             return made
 
-    assert work_of(Net(), [torch.zeros(1, 1, 3, 3)]) == {"twice": Work((3, 3), 18)}
+    assert work_of(Net(), [torch.zeros(1, 1, 3, 3)]) == {
+        "twice": Work((3, 3), 18, ((1, 1, 3, 3),) * 2)
+    }
 
 
 def test_the_network_is_left_as_found() -> None:

@@ -148,6 +148,8 @@ def test_another_number_of_classes_is_refused() -> None:
         ModelError, match=r"3 classes are named, but \S+cls_score has 4 rows, 1 per"
     ):
         specialize(small(), [], ["nothing", "a", "b"], ["a"])
+    with pytest.raises(ModelError, match=r"3 classes are named, .* 4 classes; name every class"):
+        specialize(small(), [], ["nothing", "a", "b"], ["c"])  # which only the missing name is
 
 
 def test_heads_of_another_make_are_refused() -> None:

@@ -224,9 +224,9 @@ def test_a_traced_graph_can_be_cut() -> None:
     ("network", "like", "said"),
     [
         (Net(lambda s, x: s.head(x), head=linear(5)), VECTOR,
-         r"6 classes are named, but no output has 6 .* output \[2, 5\]"),
+         r"6 classes are named, but the network has 5 \(its outputs are output \[2, 5\]\); name every"),
         (Net(lambda s, x: {"one": s.head(x), "two": s.aux(x)}, head=linear(9), aux=linear(3)), VECTOR,
-         r"6 classes are named, .* one \[2, 9\], two \[2, 3\]"),
+         r"6 classes are named, but no output has 6 .* one \[2, 9\], two \[2, 3\]"),
         (Net(lambda s, x: s.head(x), head=linear(1)), VECTOR, "6 classes, .* single logit"),
         (Net(lambda s, x: s.head(x)[:, 0], head=linear(1)), VECTOR, "6 classes, .* single logit"),
         (Net(lambda s, x: (s.head(x), torch.cat([s.head(x), x], 1)), head=linear()), VECTOR,
@@ -270,9 +270,16 @@ def test_a_head_of_training_that_cannot_be_followed_is_named() -> None:
         specialize(Net(function, head=linear(), aux=linear()), [VECTOR], CLASSES, ["b"])
 
 
-def test_names_are_checked_before_anything_is_run() -> None:
+def test_names_that_do_not_fit_are_refused() -> None:
     network = nn.Sequential(linear())
     with pytest.raises(RecipeError, match="keep names 'z'"):
-        specialize(network, [], CLASSES, ["z"])
+        specialize(network, [VECTOR], CLASSES, ["z"])
     with pytest.raises(NoEffectError, match="all 6 classes are kept"):
-        specialize(network, [], CLASSES, CLASSES)
+        specialize(network, [VECTOR], CLASSES, CLASSES)
+
+
+@pytest.mark.parametrize("keep", [["b"], ["f"], ["a", "b", "c", "d"]])
+def test_another_number_of_names_is_said_whichever_are_kept(keep: list[str]) -> None:
+    said = r"^specialize: 4 classes are named, but the network has 6 \("
+    with pytest.raises(ModelError, match=said):
+        specialize(nn.Sequential(linear()), [VECTOR], CLASSES[:4], keep)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from torchvision.ops import masks_to_boxes
 
 from mobilekit.core.errors import DataError
 from mobilekit.data.shapes import shapes
@@ -50,6 +51,18 @@ def test_boxes_are_those_of_the_masks(size: int) -> None:
         assert data.labels_of(index) == set(labels.tolist())
         assert 1 <= int(labels.min()) <= int(labels.max()) <= 10
         assert np.array_equal(boxes.numpy(), boxes.round().numpy())  # whole pixels
+
+
+@pytest.mark.parametrize("size", [32, 48])
+def test_each_box_is_tight_around_a_mask_of_its_own(size: int) -> None:
+    data = shapes("detection", "train", 40, size)
+    for index in range(40):
+        _, target = data[index]
+        masks = target["masks"]
+        assert masks.dtype == torch.uint8
+        assert masks.shape == (len(target["labels"]), size, size)
+        assert int(masks.sum(0).max()) == 1  # each pixel shows one figure at most
+        assert torch.equal(masks_to_boxes(masks) + torch.tensor([0, 0, 1, 1]), target["boxes"])
 
 
 def test_masks_have_the_classes_that_are_said() -> None:

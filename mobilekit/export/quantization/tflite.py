@@ -1,0 +1,94 @@
+"""LiteRT file of floats → a smaller one, by ai-edge-quantizer; what came of it is read back."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobilekit.core import files
+from mobilekit.core.errors import ExportError, MobilekitError, RecipeError
+from mobilekit.core.quantization import Form, Quantization, parse
+from mobilekit.export.quantization.asking import asked
+from mobilekit.export.quantization.made import Quantized
+from mobilekit.export.quantization.tflite_calibration import Calibration, collect
+from mobilekit.export.quantization.tflite_file import describe, written
+from mobilekit.export.quantization.tflite_layers import layers_of
+from mobilekit.export.quantization.tflite_notes import notes_on
+from mobilekit.export.quantization.tflite_recipe import activation_bits, feasible, quantized
+from mobilekit.export.quantization.tflite_rows import check_strictly, rows_of
+from mobilekit.export.quantization.tflite_source import opened
+
+if TYPE_CHECKING:
+    from mobilekit.core.tensors import Array
+
+__all__ = ["Calibration", "collect", "quantize"]
+
+
+def quantize(
+    file: Path,
+    out: Path,
+    quantization: Quantization,
+    network: Mapping[str, "Array"],
+    *,
+    calibration: Calibration | None = None,
+) -> Quantized:
+    """Write a quantized variant of a file of floats, which is not touched.
+
+    Args:
+        file: of floats (`.tflite`).
+        out: the variant; its inputs and outputs have the names and the order of the file's.
+        quantization: what is asked.
+        network: parameter, with or without `.weight` → weights as PyTorch stores them.
+        calibration: of this file (`collect`), for forms with integer activations.
+
+    Raises:
+        RecipeError: no such form, LiteRT lacks it, it needs a calibration, or a pattern matches no layer.
+        DataError: an activation becomes infinite on the calibration inputs.
+        NoEffectError: the file has no layers with weights.
+        ExportError: the file is quantized already, or, with `strict`, a layer is not quantized as asked.
+    """
+    started = time.monotonic()
+    if out.resolve() == file.resolve():
+        raise ExportError(f"tflite: {file.name} would be overwritten by its own variant")
+    source = opened(file)
+    layers, names = source.layers, source.names(network)
+    wanted = asked(quantization, names, "tflite")
+    able = [feasible(form, layer.kind) for form, layer in zip(wanted, layers, strict=True)]
+    default = parse(quantization.form)
+    given = _statistics(quantization, [form for form, _ in able], calibration)
+    forms = list(zip(layers, (form for form, _ in able), strict=True))
+    try:
+        model = quantized(source.model, default, forms, given)
+    except MobilekitError:
+        raise
+    except Exception as problem:
+        words = " ".join(str(problem).split())[:200]
+        raise ExportError(
+            f"tflite: {quantization.form}: ai-edge-quantizer refuses {file.name}: {words}"
+        ) from problem
+    stored = layers_of(model)
+    if [layer.kind for layer in stored] != [layer.kind for layer in layers]:
+        raise ExportError(f"tflite: {quantization.form}: layers of {file.name} got lost")
+    rows = rows_of(names, layers, stored, wanted, [reason for _, reason in able])
+    if quantization.strict:
+        check_strictly(quantization.form, rows)
+    describe(model, "quantization", default.words)
+    files.write_bytes(out, written(model))
+    described = [(row.layer, layer, row.stored) for row, layer in zip(rows, stored, strict=True)]
+    notes = notes_on(model, default, described)
+    return Quantized(tuple(rows), tuple(notes), time.monotonic() - started)
+
+
+def _statistics(
+    quantization: Quantization, forms: list[Form | None], calibration: Calibration | None
+) -> dict[str, dict[str, object]] | None:
+    needing = [
+        form for form in (parse(quantization.form), *forms) if form is not None and form.calibrated
+    ]
+    if not needing:
+        return None
+    if calibration is None:
+        raise RecipeError(
+            f"quantize: {needing[0].words} needs calibration inputs, and none were given"
+        )
+    return calibration.statistics(quantization.observer, activation_bits(needing[0]))

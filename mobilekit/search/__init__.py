@@ -1,0 +1,1 @@
+"""Which layer gets what: choices within a budget, from what was measured."""

@@ -1,0 +1,82 @@
+"""Sensitivities by backward passes against errors that were really made."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mobilekit.core.tensors import TensorSpec
+from mobilekit.export.program import trace
+from mobilekit.runtime.program import Program, weights_of
+from mobilekit.search.sensitivity import expected, sensitivities
+
+
+def program_of(network: nn.Module) -> Program:
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
+    return trace(network.eval(), (TensorSpec("x", (1, 3, 8, 8), layout="NCHW"),))
+
+
+def samples() -> list[dict[str, np.ndarray]]:
+    generator = np.random.default_rng(0)
+    return [{"x": generator.normal(size=(1, 3, 8, 8)).astype(np.float32)} for _ in range(4)]
+
+
+def test_a_linear_network_s_sensitivity_is_known_in_closed_form() -> None:
+    program = program_of(nn.Sequential(nn.Flatten(), nn.Linear(192, 5, bias=False)))
+    found = sensitivities(program, samples(), draws=64)["1.weight"]
+    weight = weights_of(program)["1.weight"]
+    # y_o = w_o . x, so errors of variance 1 in w_o move y by |x|^2 in o alone
+    wanted = 0.0
+    for one in samples():
+        x = torch.tensor(one["x"]).flatten().double()
+        wanted += float((x @ x) / ((weight.double() @ x) ** 2).sum()) / 4
+    assert found.tolist() == pytest.approx([wanted] * 5, rel=1e-4)
+
+
+@pytest.mark.parametrize("by_channel", [False, True])
+@pytest.mark.parametrize("layer", ["0.weight", "2.weight", "5.weight"])
+def test_small_errors_move_the_outputs_as_expected(layer: str, by_channel: bool) -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 6, 3), nn.Tanh(), nn.Flatten(),
+        nn.Linear(96, 7),
+    )  # fmt: skip
+    program = program_of(network)
+    found = sensitivities(program, samples(), draws=64)
+    weight = weights_of(program)[layer]
+    module = program.exported.module()
+    parameter = dict(module.named_parameters())[f"net.{layer}"]
+    generator = torch.Generator().manual_seed(1)
+    moved = []
+    for _ in range(60):
+        noise = torch.randn(weight.shape, generator=generator)
+        if by_channel:
+            noise = noise * weight.abs().flatten(1).amax(1).reshape(-1, *[1] * (weight.ndim - 1))
+        noise = noise * 1e-3 * weight.norm() / noise.norm()
+        for one in samples():
+            with torch.no_grad():
+                parameter.copy_(weight)
+                before = module(torch.tensor(one["x"]))[0]
+                parameter.copy_(weight + noise)
+                after = module(torch.tensor(one["x"]))[0]
+            moved.append(float(((after - before) ** 2).sum() / (before**2).sum()))
+    with torch.no_grad():
+        parameter.copy_(weight)
+    wanted = expected(found[layer], weight, 1e-6, by_channel=by_channel)
+    assert wanted == pytest.approx(float(np.mean(moved)), rel=0.25)
+
+
+def test_a_layer_that_no_output_hears_has_none() -> None:
+    class Deaf(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heard, self.unheard = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.heard(x) + 0 * self.unheard(x)
+
+    found = sensitivities(program_of(Deaf()), samples(), draws=1)
+    assert found["unheard.weight"].tolist() == [0.0, 0.0]
+    assert min(found["heard.weight"].tolist()) > 0
