@@ -49,6 +49,8 @@ VALIDATION = 1_000
 """Seed of the images that settings are chosen by."""
 SEARCHED = (100,)
 """Seeds of the trainings that settings are chosen by."""
+WITHOUT = ("classifier.*", "*.conv2")
+"""Of the segmentation network: layers of many inputs, whose filters' weights are smaller than others'."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,15 @@ EXPERIMENTS = {
         train=2_400,
         test=2_000,
         before=Course(16, 32, adam(2e-3)),
-        chosen=Setting(10, 1e-3, strength=0.5, threshold=0.02, without=("classifier.*",)),
-        others=(Setting(10, 1e-3, strength=0.5, threshold=0.01),),
+        chosen=Setting(10, 1e-3, strength=1.5, threshold=0.027, beta=0.3, without=WITHOUT),
+        others=(
+            Setting(10, 1e-3, strength=0.5, threshold=0.01),
+            Setting(10, 1e-3, strength=0.5, threshold=0.02, without=("classifier.*",)),
+            Setting(10, 1e-3, strength=0.1, threshold=0.03, beta=0.3, without=("classifier.*",)),
+            Setting(10, 1e-3, strength=0.5, threshold=0.02, beta=0.3, without=WITHOUT),
+            Setting(10, 1e-3, strength=0.5, threshold=0.04, beta=0.3, without=WITHOUT),
+            Setting(10, 1e-3, strength=1.5, threshold=0.02, beta=0.3, without=WITHOUT),
+        ),
     ),
 }
 

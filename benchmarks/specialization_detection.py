@@ -3,7 +3,7 @@
 A narrow build of torchvision's Mask R-CNN ResNet-50 FPN (same classes, same 3-4-6-3 bottlenecks) learns ten
 shapes with their boxes and masks; every head is cut to three classes; then it trains on in two ways: plainly,
 and with kernel sparsity, which leaves the layers that make the outputs alone. AP is that of boxes at
-IoU 0.5, on drawn images of 64 px. Settings were chosen with --choose: other seeds, other images to judge by.
+IoU 0.5, on drawn images of 64 px. Settings are chosen on other seeds and other images to judge by: --choose.
 """
 
 import os

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mobilekit.cli import interrupts
+from mobilekit.core.progress import Advance
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 Progress = Callable[[str], None]
+PAUSE_S = 30.0
+"""Seconds, at least, between two lines that tell of steps."""
 
 
 def print_json(value: object) -> None:
@@ -74,29 +77,71 @@ def set_up_logging(*, debug: bool) -> None:
 
 @contextlib.contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
-    """Give a callback that shows what is going on: a spinner on a terminal, lines elsewhere."""
-    started = time.monotonic()
+    """Give a callback that shows what is going on: a bar on a terminal, lines elsewhere.
+
+    Of what advances in steps (`Advance`), the end stays as a line, and lines tell of steps but rarely.
+    """
     if quiet:
         yield lambda _text: interrupts.check()
     elif sys.stderr.isatty():
-        from rich.console import Console
-
-        with Console(stderr=True).status("starting …") as status:
-
-            def spin(text: str) -> None:
-                interrupts.check()
-                seconds = time.monotonic() - started
-                status.update(f"[{seconds:4.0f} s] {text} …".replace("[", "\\[", 1))
-
-            yield spin
+        with _bar() as bar:
+            yield bar
     else:
+        yield _lines()
 
-        def line(text: str) -> None:
-            interrupts.check()
-            sys.stderr.write(f"[{time.monotonic() - started:5.1f} s] {text}\n")
-            sys.stderr.flush()
 
-        yield line
+def _lines() -> Progress:
+    """Return a callback that writes lines."""
+    started = said = time.monotonic()
+
+    def line(text: str) -> None:
+        nonlocal said
+        interrupts.check()
+        now = time.monotonic()
+        if isinstance(text, Advance) and not text.ended and now - said < PAUSE_S:
+            return
+        said = now
+        sys.stderr.write(f"[{now - started:5.1f} s] {text}\n")
+        sys.stderr.flush()
+
+    return line
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Progress]:
+    """Give a callback that moves a bar; it swings where it is not known how much there is to do."""
+    from rich import progress as parts
+    from rich.console import Console
+
+    started = time.monotonic()
+    shown = parts.Progress(
+        parts.SpinnerColumn(),
+        parts.TextColumn("{task.description}", markup=False),
+        parts.BarColumn(bar_width=24),
+        parts.TextColumn("{task.fields[steps]}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+    )
+    swinging = shown.add_task("starting …", total=None, steps="")
+    stepping = shown.add_task("", visible=False, steps="")
+
+    def bar(text: str) -> None:
+        interrupts.check()
+        words = f"[{time.monotonic() - started:4.0f} s] {text}"
+        amid = isinstance(text, Advance) and not text.ended
+        if isinstance(text, Advance):
+            steps = f"{text.done}/{text.total}"
+            shown.update(
+                stepping, description=words, completed=text.done, total=text.total, steps=steps
+            )
+            if text.ended:
+                shown.console.print(words, markup=False, highlight=False)
+        shown.update(stepping, visible=amid)
+        shown.update(swinging, visible=not amid, description=f"{words} …")
+
+    with shown:
+        yield bar
 
 
 def _styled(text: str) -> "Text":

@@ -5,12 +5,13 @@ import importlib
 import itertools
 import pkgutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import msgspec
 
 import mobilekit.compress.during
 import mobilekit.compress.steps
+from mobilekit.core.choices import choices_of
 from mobilekit.core.config import from_mapping
 from mobilekit.core.errors import RecipeError, suggestion
 
@@ -55,12 +56,21 @@ def describe(kind: str) -> Description:
     made = options_of(kind)
     module = importlib.import_module(made.__module__)
     words = _words(ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")), made.__name__)
+    hints = get_type_hints(made, include_extras=True)
     options = tuple(
-        Option(field.encode_name, _default(field), words.get(field.name, ""))
+        Option(
+            field.encode_name, _default(field), _text(words.get(field.name, ""), hints[field.name])
+        )
         for field in msgspec.structs.fields(made)
     )
     place: Place = "during" if ".during." in made.__module__ else "steps"
     return Description(kind, place, (module.__doc__ or "").strip(), options)
+
+
+def _text(words: str, kind: Any) -> str:
+    """Return what is said of an option, and which words it takes where its type knows them."""
+    known = choices_of(kind)
+    return f"{words} One of {', '.join(known)}.".strip() if known else words
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

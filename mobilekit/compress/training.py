@@ -150,7 +150,11 @@ class ActingCallback(pl.Callback):
         if 0 < total < math.inf:
             return min(trainer.global_step / total, 1.0)
         epochs = trainer.max_epochs or 0  # below 0: endless, so that nothing is known of its end
-        return min((trainer.current_epoch + trainer.is_last_batch) / epochs, 1.0) if epochs > 0 else 0.0
+        return (
+            min((trainer.current_epoch + trainer.is_last_batch) / epochs, 1.0)
+            if epochs > 0
+            else 0.0
+        )
 
     def _check(self, trainer: pl.Trainer) -> None:
         """Stop before weights take up what is not finite; with several processes, in all of them at once."""

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from mobilekit.core.choices import explained
 from mobilekit.core.errors import MobilekitError, RecipeError
 
 Value = TypeVar("Value")
@@ -17,12 +18,13 @@ def from_mapping(
     """Build a frozen value from plain data.
 
     Raises:
-        RecipeError: or the given class; the line names `where` and the key path.
+        RecipeError: or the given class; the line names `where` and the key path, and of words and keys
+            which ones there are.
     """
     try:
         return msgspec.convert(content, kind, strict=True)
     except msgspec.ValidationError as problem:
-        raise error(f"{where}: {problem}") from problem
+        raise error(f"{where}: {explained(str(problem), kind)}") from problem
 
 
 def read_toml(path: Path, kind: type[Value]) -> Value:

@@ -16,7 +16,8 @@ Split = Literal["train", "test"]
 Target = Tensor | dict[str, Tensor]
 """One class, int64 `[]`; or a class per pixel, int64 `[H, W]`; or boxes with their classes.
 
-Boxes: `boxes` float32 `[n, 4]`, the edges left, top, right, bottom in pixels; `labels` int64 `[n]`.
+Boxes: `boxes` float32 `[n, 4]`, the edges left, top, right, bottom in pixels; `labels` int64 `[n]`; where
+the data have them, `masks` uint8 `[n, H, W]`.
 """
 Sample = tuple[Tensor, Target]
 """An image, float32 `[C, H, W]` in 0–1, and its target."""
@@ -165,9 +166,11 @@ class _Kept(Dataset[Sample]):
         return frozenset(new for old, new in self._numbers.items() if old in found)
 
     def _boxes(self, target: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the boxes of kept classes; other entries of the target are not carried over."""
+        """Return what belongs to kept classes: boxes, and masks or whatever there is of each box."""
         labels = self._renumbered(target["labels"])
-        return {"boxes": target["boxes"][labels > 0], "labels": labels[labels > 0]}
+        kept = labels > 0
+        found = {name: value[kept] for name, value in target.items() if len(value) == len(labels)}
+        return {**found, "labels": labels[kept]}
 
     def _renumbered(self, labels: Tensor) -> Tensor:
         """Give kept classes their new numbers; others become 0, pixels that are not judged stay so."""

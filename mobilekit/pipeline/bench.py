@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class Bench:
             original=self._original,
             labels=source.labels,
             kept_classes=self._kept,
-            load=self._load,
+            load=partial(self._load, source),
         )
 
     def follow(self, report: "StepReport") -> None:
@@ -103,10 +104,10 @@ class Bench:
             forget(self._folder)
         self._begun = True
 
-    def _load(self, reference: str) -> "nn.Module":
-        from mobilekit.nets.sources import load_source
+    def _load(self, student: "Source", reference: str) -> "nn.Module":
+        from mobilekit.pipeline.loading import trained
 
-        return load_source(reference, arguments={}, weights=None, seed=self._plan.seed).module
+        return trained(reference, student, self._plan.seed)
 
 
 def _takes_data(step: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from mobilekit.core import files
 from mobilekit.core.artifact import Failure, ModelFile, Normalization
 from mobilekit.core.errors import MobilekitError
+from mobilekit.core.reports import ParityReport
 from mobilekit.core.targets import (
     CoremlTarget,
     Target,
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from mobilekit.export.converted import Converted
     from mobilekit.export.processes import Worker
     from mobilekit.runtime.program import Program
+
+
+LOSSY = 10.0
+"""Decibels below which a quantized file's outputs are likely of little use."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ class Delivered:
             inputs=self.converted.inputs,
             outputs=self.converted.outputs,
             parity=parity,
-            notes=(*self.converted.notes, *notes),
+            notes=(*self.converted.notes, *notes, *lossy(self.target, parity)),
             quantization=self.layers,
         )
 
@@ -133,6 +138,20 @@ class Delivered:
         return expected_error(
             program, group.inputs, shown.inputs if shown else [], self.layers, wanted.form
         )
+
+
+def lossy(target: Target, parity: ParityReport) -> tuple[str, ...]:
+    """Say so where a quantized file's outputs are far from the network's, whatever the verdict."""
+    worst = parity.worst
+    if quantization_of(target) is None or worst is None or worst.sqnr_db >= LOSSY:
+        return ()
+    far = (
+        f"outputs are {worst.sqnr_db:.1f} dB from the network's: look at labelled images (--data), or train"
+        " for it (quantize_aware)"
+    )
+    if worst.least_sqnr_db > 0:
+        return (far,)
+    return (f"{far}; errors of this size explain any outputs, so the verdict says nothing of them",)
 
 
 def deliver_source(target: Target, ready: "Future[Material]", threads: int) -> Delivered:

@@ -20,7 +20,9 @@ def lengths(counts: Mapping[int, int]) -> dict[int, int]:
     >>> lengths({0: 8, 1: 1, 2: 1})
     {0: 1, 1: 2, 2: 2}
     """
-    heap = [(count, symbol, (symbol,)) for symbol, count in counts.items() if count]
+    heap: list[tuple[int, int, tuple[int, ...]]] = [
+        (count, symbol, (symbol,)) for symbol, count in counts.items() if count
+    ]
     found = {symbol: 0 for _, symbol, _ in heap}
     if len(heap) == 1:
         return dict.fromkeys(found, 1)

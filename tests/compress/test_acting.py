@@ -34,7 +34,7 @@ def blocks(language: str) -> list[str]:
 
 def test_code_of_the_guide_runs_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
-    module, loop, own = blocks("python")
+    module, loop, stable, own = blocks("python")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -44,10 +44,19 @@ def test_code_of_the_guide_runs_as_it_is(capsys: pytest.CaptureFixture[str]) -> 
         assert "sparsify: 1,764 of 3,528 groups are zero" in capsys.readouterr().out
         exec(loop, names)  # noqa: S102
         assert "sparsify: 2,821 of 3,528 groups are zero" in capsys.readouterr().out
+        exec(stable, names)  # noqa: S102
         exec(own, names)  # noqa: S102
     finally:
         torch.set_num_threads(threads)
     assert len(loop.splitlines()) <= 20
+    found = names["found"]
+    assert found.rise == pytest.approx(found.midpoint - sum(found.ends) / 2)
+    assert all(0 <= each < 0.9 for each in (*found.ends, found.midpoint))  # nine of ten by chance
+    said = capsys.readouterr().out
+    assert (
+        said
+        == f"ends {found.ends}, half-way {found.midpoint:.3f}, {found.rise:+.3f} above their mean\n"
+    )
     network = names["network"]
     zeros = [int((layer.weight == 0).sum()) for layer in (network[0], network[2], network[4])]
     assert zeros == [57, 460, 2304]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from mobilekit.compress.acting import Acting
 from mobilekit.compress.base import Batch, Context, During, Handle
@@ -21,7 +21,7 @@ from mobilekit.compress.during.distill import Distill
 from mobilekit.compress.during.group_penalty import GroupPenalty
 from mobilekit.compress.during.sparsify import Sparsify
 from mobilekit.compress.training import ActingCallback
-from mobilekit.core.errors import ModelError, TrainingError
+from mobilekit.core.errors import ModelError, NoEffectError, TrainingError
 from tests.compress.fitting.material import Dots, drawn, plain, rich
 
 
@@ -269,3 +269,69 @@ def test_watching_ends_with_the_training_whatever_happens() -> None:
     with pytest.raises(TrainingError, match=r"0\.weight has values that are not finite"):
         trained(network, [])
     assert not network._forward_hooks
+
+
+class Stream(IterableDataset[Any]):
+    """Batches, nobody knows how many."""
+
+    def __init__(self, dots: Dots) -> None:
+        self.batches = list(zip(dots.images.split(14), dots.labels.split(14), strict=True))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter(self.batches)
+
+
+class Enough(pl.Callback):
+    """Ends a training after some steps, as an early stop does."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        trainer.should_stop = trainer.global_step >= self.step
+
+
+def streamed(methods: Sequence[During], stop: int = 1000, **flags: Any) -> tuple[nn.Module, Acting]:
+    network = plain()
+    acting = Acting(network, methods, Context(inputs=(torch.zeros(1, 1, 8, 8),)))
+    trainer = pl.Trainer(
+        accelerator="cpu", devices=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, callbacks=[ActingCallback(acting), Enough(stop)], **flags,
+    )  # fmt: skip
+    trainer.fit(Own(network, acting), DataLoader(Stream(Dots(70)), batch_size=None))
+    return network, acting
+
+
+def test_a_loader_of_unknown_length_is_followed_by_epochs() -> None:
+    method = Recording()
+    network, acting = streamed([method, Sparsify(sparsity=0.5)], max_epochs=2)
+    assert method.steps == [0, 0, 0, 0, 0.5, 0.5, 0.5, 0.5, 0.5, 1]
+    assert method.epochs == [0.5, 1]
+    assert len(acting.finish()) == 1
+    assert sum(int((network[place].weight == 0).sum()) for place in (0, 2, 4)) == 516
+
+
+def test_steps_are_counted_where_they_are_given() -> None:
+    method = Recording()
+    streamed([method], max_steps=4)
+    assert method.steps == [0.25, 0.5, 0.75, 1]
+
+
+def test_a_training_without_end_that_zeroes_nothing_is_an_error() -> None:
+    _, acting = streamed([Sparsify(schedule="gradual")], stop=3, max_epochs=-1)
+    with pytest.raises(NoEffectError, match="ended at 0 of its length"):
+        acting.finish()
+
+
+def test_a_training_that_is_stopped_early_says_what_is_missing() -> None:
+    network = plain()
+    method = Sparsify(sparsity=0.5, schedule="linear")
+    acting = Acting(network, [method], Context(inputs=(torch.zeros(1, 1, 8, 8),)))
+    trainer = pl.Trainer(
+        accelerator="cpu", devices=1, max_epochs=2, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, callbacks=[ActingCallback(acting), Enough(4)],
+    )  # fmt: skip
+    trainer.fit(Own(network, acting), DataLoader(Dots(70), 14))
+    zeros = sum(int((network[place].weight == 0).sum()) for place in (0, 2, 4))
+    assert zeros == 14 + 115 + 76  # two fifths of a half of 72, 576 and 384
+    assert f"asked for 516 of 1,032 groups, {zeros} are zero" in acting.finish()[1]

@@ -1,4 +1,6 @@
+import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -123,6 +125,61 @@ def test_a_full_disk_is_one_clear_line():
 
     with pytest.raises(OutputError, match="disk is full"):
         fill()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (
+            errno.EFBIG,
+            r"a file grows larger than the system allows \(see ulimit -f\); raise the limit",
+        ),
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EIO, r"cannot be written \(Input/output error\)"),
+        (errno.ENAMETOOLONG, r"cannot be written \(File name too long\)"),
+        (errno.EMFILE, r"cannot be written \(Too many open files\)"),
+        (errno.EACCES, r"cannot be written \(Permission denied\)"),
+    ],
+)
+def test_every_refusal_is_one_line_with_the_path(number: int, words: str, *, whole: bool):
+    end = "; nothing there was changed" if whole else ""
+    with (
+        pytest.raises(OutputError, match=rf"\Aout/net: {words}{end}\Z") as caught,
+        files.explained(Path("out/net"), whole=whole),
+    ):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.exit_code == 3
+
+
+def test_a_file_elsewhere_is_named():
+    with (
+        pytest.raises(OutputError, match=r"out/net: cannot be written \(No such file .*: /tmp/x\)"),
+        files.explained(Path("out/net")),
+    ):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/tmp/x")  # noqa: S108
+
+
+def test_what_says_nothing_of_files_passes():
+    for problem in (
+        BrokenPipeError(errno.EPIPE, "pipe"),
+        TimeoutError("late"),
+        OSError("no number"),
+    ):
+        with pytest.raises(type(problem)) as caught, files.explained(Path("out/net")):
+            raise problem
+        assert caught.value is problem
+
+
+def test_a_file_that_may_not_grow_is_one_clear_line(tmp_path: Path):
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, former[1]))
+    try:
+        with pytest.raises(OutputError, match="see ulimit -f"):
+            files.write_bytes(tmp_path / "x", b"x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert not list(tmp_path.iterdir())
 
 
 def test_sha256_of_a_folder_depends_on_names_and_contents(tmp_path: Path):

@@ -44,10 +44,12 @@ def test_in_a_restricted_segmentation_other_classes_are_background() -> None:
 
 def test_a_restricted_detection_drops_boxes() -> None:
     boxes = torch.tensor([[0.0, 0, 1, 1], [1, 1, 2, 2]])
-    target = {"boxes": boxes, "labels": torch.tensor([1, 2])}
+    masks = torch.tensor([[[1, 0]], [[0, 1]]], dtype=torch.uint8)
+    target = {"boxes": boxes, "labels": torch.tensor([1, 2]), "masks": masks}
     data = Labelled("detection", ("a", "b"), Listed([target]), "x")
     some = data.restricted(("b",))
     assert some[0][1]["boxes"].tolist() == [[1, 1, 2, 2]]
+    assert some[0][1]["masks"].tolist() == [[[0, 1]]]
     assert some[0][1]["labels"].tolist() == [1]
 
 

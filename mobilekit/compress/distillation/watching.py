@@ -16,6 +16,7 @@ from mobilekit.compress.distillation.boundaries import (
 )
 from mobilekit.compress.distillation.capture import captured, feature_shapes
 from mobilekit.compress.distillation.pairs import Shapes, pairs
+from mobilekit.core.errors import ModelError
 
 FeatureLoss = Literal[
     "none", "attention_transfer", "fitnet", "activation_boundary", "similarity_preserving"
@@ -50,6 +51,11 @@ class Watched:
     ) -> None:
         self._loss = loss
         mine, its = feature_shapes(student, inputs), feature_shapes(teacher, inputs)
+        if not its:
+            raise ModelError(
+                "distill: the teacher's layers cannot be told apart (an exported program has none); leave"
+                " features out, or give it as path/to/file.py:factory"
+            )
         if loss == "activation_boundary":
             self.pairs = _before(student, teacher, inputs, (mine, its), patterns)
         else:

@@ -33,7 +33,11 @@ from mobilekit.compress.regularization import coupled as channels
 from mobilekit.compress.regularization import group_penalty as norms
 from mobilekit.compress.regularization.coupled import Member
 from mobilekit.compress.regularization.group_penalty import Form
-from mobilekit.compress.sparsity.granularity import granularity, groups_of
+from mobilekit.compress.sparsity.granularity import (
+    GranularityName,
+    granularity,
+    groups_of,
+)
 from mobilekit.compress.sparsity.grouped import Grouped
 from mobilekit.compress.sparsity.records import filter_records, zero_records
 from mobilekit.core.errors import NoEffectError, RecipeError
@@ -44,7 +48,7 @@ class GroupPenalty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     strength: Annotated[float, Meta(ge=0)] = 1e-4
     """λ."""
-    granularity: str = "filter"
+    granularity: GranularityName = "filter"
     """Which weights make a group: `filter`, `kernel`, `row`, `head`, ..."""
     form: Form = "norm"
     """‖W_g‖₂; `weighted`: times √p, for p weights of a group; `mean`: mean |w|."""

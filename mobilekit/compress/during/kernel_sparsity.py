@@ -109,7 +109,14 @@ class Dying(Handle):
         self._value, self._progress = torch.zeros(()), 0.0
 
     def after_backward(self) -> None:
-        """Add the gradient of the term."""
+        """Add the gradient of the term; dead filters have none.
+
+        Behind a batch norm a filter of zeros has no variance and so a huge gradient, which would leave
+        nothing to the others where gradients are clipped.
+        """
+        for layer in self.filters:
+            if layer.name in self.dead and layer.weight.grad is not None:
+                zero(layer, self.dead[layer.name], layer.weight.grad)
         if self._config.strength > 0 and self._progress < self._config.end_at:
             self._value = terms.add_gradient(self.filters, self._term)
 

@@ -29,6 +29,9 @@ from torch.optim import Optimizer
 from mobilekit.compress.base import Context, Handle
 from mobilekit.compress.rewinding import Point
 from mobilekit.compress.sparsity.axes import Axes, check_names, sparsifier
+from mobilekit.compress.sparsity.comparisons import ContextName
+from mobilekit.compress.sparsity.criteria import CriterionName
+from mobilekit.compress.sparsity.granularity import GranularityName
 from mobilekit.compress.sparsity.records import filter_records, zero_records
 from mobilekit.compress.sparsity.shortfall import shortfall
 from mobilekit.compress.sparsity.sparsifier import Sparsifier
@@ -43,9 +46,9 @@ class Lottery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds: Annotated[int, Meta(ge=1)] = 3
     rewind_at: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Share of the whole training to whose end all goes back, within the first part; 0: initialization."""
-    granularity: str = "weight"
-    context: str | dict[str, float] = "global"
-    criterion: str = "large_final"
+    granularity: GranularityName = "weight"
+    context: ContextName | dict[str, float] = "global"
+    criterion: CriterionName = "large_final"
     layers: tuple[str, ...] = ()
     """Patterns of names; all layers of the kinds that have the granularity without them."""
     without: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ from mobilekit.compress.quantization.planning import plan_of
 from mobilekit.compress.quantization.swapping import Swap
 from mobilekit.compress.quantization.targets import Target, targets, trainable
 from mobilekit.compress.quantization.weights import check_palettes, grid_of
-from mobilekit.core.errors import ModelError, RecipeError
+from mobilekit.core.errors import ModelError, NoEffectError, RecipeError
 from mobilekit.core.quantization import FLOAT, Form
 from mobilekit.core.quantization_plan import QuantizationPlan
 
@@ -135,8 +135,18 @@ class Rounding(Handle):
         self._progress = progress
 
     def finish(self) -> tuple[str, ...]:
-        """Leave the weights on their grids, and say how many layers are."""
-        error = self._swap.error() if self.active else 0.0
+        """Leave the weights on their grids, and say how many layers are.
+
+        Raises:
+            NoEffectError: the training ended before anything was rounded.
+            TrainingError: an activation reached infinity.
+        """
+        if not self.active:
+            raise NoEffectError(
+                f"quantize_aware: the training ended at {self._progress:.2g} of its length, before start_at"
+                f" {self._config.start_at:g}; nothing learnt to be rounded"
+            )
+        error = self._swap.error()
         self._swap.bake()
         self._plan = plan_of(
             self._config.form, self._wanted, self.grids, self._floats, self.activations

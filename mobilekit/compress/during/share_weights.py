@@ -77,7 +77,7 @@ class Sharing(Handle):
         self._clusters: dict[str, Tensor] = {}
         """Of each weight, 0 for zero; by the weight's name. Empty until weights are grouped."""
         if config.start_at == 0.0:
-            self.after_step(0.0)
+            self._clusters = self._found()
 
     def settle(self) -> None:
         """Take the clusters to the weights."""
@@ -90,14 +90,14 @@ class Sharing(Handle):
         del optimizer
         if progress < self._config.start_at:
             return
-        if not self._clusters:
-            self._clusters = {group.name: self._grouped(group) for group in self._groups}
+        self._clusters = self._clusters or self._found()
         for group in self._groups:
             _share(group.weight, self._clusters[group.name])
 
     def finish(self) -> tuple[str, ...]:
         """Say how many values are left."""
-        self.after_step(1.0)
+        if not self._clusters:
+            return ("share_weights: the training ended before start_at; no weights are shared",)
         weights = sum(group.weight.numel() for group in self._groups)
         values = sum(int(c.max()) for c in self._clusters.values())
         return (f"share_weights: {weights:,} weights share {values:,} values, zero aside",)
@@ -115,6 +115,9 @@ class Sharing(Handle):
         ):
             raise ModelError("share_weights: the checkpoint is of another network")
         self._clusters = {name: value.to(known[name].device) for name, value in state.items()}
+
+    def _found(self) -> dict[str, Tensor]:
+        return {group.name: self._grouped(group) for group in self._groups}
 
     def _grouped(self, group: Grouped) -> Tensor:
         """Return the cluster of each weight, `[elements]`: 1 … 2^bits in the order of their values, 0 for zero."""

@@ -21,7 +21,7 @@ Source:
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -30,10 +30,18 @@ from torch.optim import Optimizer
 
 from mobilekit.compress.base import Context, Handle
 from mobilekit.compress.sensitivity.allotment import sparsities_for
-from mobilekit.compress.sparsity.axes import Axes, check_latency, check_names, sparsifier
-from mobilekit.compress.sparsity.comparisons import Cost
+from mobilekit.compress.sparsity.axes import (
+    Axes,
+    check_cost,
+    check_latency,
+    check_names,
+    sparsifier,
+)
+from mobilekit.compress.sparsity.comparisons import ContextName, Cost
+from mobilekit.compress.sparsity.criteria import CriterionName
+from mobilekit.compress.sparsity.granularity import GranularityName
 from mobilekit.compress.sparsity.records import filter_records, zero_records
-from mobilekit.compress.sparsity.schedule import Schedule, schedule
+from mobilekit.compress.sparsity.schedule import Schedule, ScheduleName, schedule
 from mobilekit.compress.sparsity.shortfall import shortfall
 from mobilekit.compress.sparsity.sparsifier import Sparsifier
 from mobilekit.core.errors import RecipeError
@@ -45,17 +53,17 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     sparsity: Annotated[float, Meta(ge=0, lt=1)] = 0.5
     """Share of the groups that are zero in the end, 0–1, 1 excluded."""
-    granularity: str = "weight"
-    """Which blocks of weights vanish together: `weight`, `kernel`, `filter`, `row`, `head`, `2:4`, ..."""
-    context: str | dict[str, float] = "local"
-    """Which scores are compared: `local`, `global`, `block`, `sensitivity`, or sparsities by layer pattern."""
+    granularity: GranularityName = "weight"
+    """Which blocks of weights vanish together."""
+    context: ContextName | Literal["sensitivity"] | dict[str, float] = "local"
+    """Which scores are compared; a table gives sparsities by layer pattern."""
     report: str = ""
     """Of context `sensitivity`: the file that `mobilekit sensitivity --by layer --out` wrote."""
     bound: Annotated[float, Meta(ge=0)] = 0.02
     """Of context `sensitivity`: least SQNR of a layer in dB; of other measures, how far they may fall."""
-    criterion: str = "large_final"
-    """What says how much a group matters: `movement`, `taylor`, `fpgm`, `batch_norm_scale`, ..."""
-    schedule: str | dict[str, Any] = "one_cycle"
+    criterion: CriterionName = "large_final"
+    """What says how much a group matters."""
+    schedule: ScheduleName | dict[str, Any] = "one_cycle"
     """A name, or a table of a `kind` and its options."""
     layers: tuple[str, ...] = ()
     """Patterns of names; all layers of the kinds that have the granularity without them."""
@@ -77,6 +85,7 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         self.when()
         check_names(self.granularity, self.criterion, self.context, ("sensitivity",))
+        check_cost(self.cost, self.context)
         check_latency(self.cost, self.latency_table, self.latency_device)
 
     def when(self) -> Schedule:
@@ -118,6 +127,10 @@ class Sparsify(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             MobilekitError: an option that is wrong or that the network cannot meet.
         """
+        if self.encoder and context.load is None:
+            raise RecipeError(
+                f"sparsify: there is no way to load the encoder {self.encoder!r} here"
+            )
         encoder = context.load(self.encoder) if self.encoder and context.load else None
         made, notes = sparsifier(network, self.axes(), context.inputs, context.seed, encoder)
         return Sparsifying(made, self.when(), notes)
@@ -154,9 +167,7 @@ class Sparsifying(Handle):
             NoEffectError: none is, though some were asked for.
         """
         self.sparsifier.apply()
-        ended = (
-            f"the training ended at {self._progress:.4g} of its length (stopped early, or of no known length)"
-        )
+        ended = f"the training ended at {self._progress:.4g} of its length (stopped early, or of no known length)"
         short = shortfall(self.sparsifier, "sparsify", ended, self._when(1.0))
         gone, total = self.sparsifier.count
         return (

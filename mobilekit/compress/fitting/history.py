@@ -17,11 +17,12 @@ from mobilekit.compress.fitting.order import Resumable
 from mobilekit.compress.fitting.tasks import METRICS
 from mobilekit.core import files
 from mobilekit.core.histories import HISTORY, records_name, weights_name
+from mobilekit.core.progress import Advance
 from mobilekit.core.quantization_plan import QuantizationPlan
 from mobilekit.data.task import Labelled
 
-PAUSE_S = 2.0
-"""Seconds between two lines of progress."""
+PAUSE_S = 0.5
+"""Seconds between two lines of progress within an epoch."""
 MOST_FILTERS = 64
 """Filters of the first convolution that are recorded, the first ones."""
 
@@ -58,7 +59,7 @@ class Recorder(pl.Callback):
     Args:
         acting: whose figures are noted.
         loader: of the training.
-        progress: takes a line of text.
+        progress: takes a line of text, or `Advance`.
         folder: for `history.json`, records and weights; None for none of them.
         keep_epochs: keep the weights of every epoch, as `epoch-001.safetensors`.
         digest: of the recipe, which a checkpoint is of.
@@ -95,14 +96,16 @@ class Recorder(pl.Callback):
     ) -> None:
         """Note the step, and say so now and then."""
         del pl_module, batch
-        steps = self._loader.order.steps
-        self._loader.done = trainer.current_epoch * steps + batch_idx + 1
+        self._loader.done = trainer.current_epoch * self._loader.order.steps + batch_idx + 1
         self._losses.append(outputs["loss"].detach())
         if time.monotonic() - self._said > PAUSE_S:
             self._said = time.monotonic()
             loss = float(self._losses[-1])
             place = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-            self._say(trainer, f"{place}, step {batch_idx + 1} of {steps}: loss {loss:.4g}")
+            done, steps = batch_idx + 1, int(trainer.num_training_batches)
+            if done < steps:  # the epoch's end has words of its own
+                words = f"{place}, step {done} of {steps}: loss {loss:.4g}"
+                self._say(trainer, Advance(words, done, steps))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note an epoch."""
@@ -117,10 +120,9 @@ class Recorder(pl.Callback):
         self.epochs.append(one)
         pl_module.log_dict(one.figures)
         figures = "".join(f", {key} {value:.4g}" for key, value in one.figures.items())
-        self._say(
-            trainer,
-            f"epoch {one.epoch} of {trainer.max_epochs}: {name} {metric:.4f}, loss {mean:.4g}{figures}",
-        )
+        words = f"epoch {one.epoch} of {trainer.max_epochs}: {name} {metric:.4f}, loss {mean:.4g}{figures}"
+        steps = int(trainer.num_training_batches)
+        self._say(trainer, Advance(words, steps, steps))
         if self._folder is not None and trainer.is_global_zero:
             network = self._acting.network
             if kept:

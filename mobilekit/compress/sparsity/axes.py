@@ -12,6 +12,7 @@ from mobilekit.compress.graph.channels import ChannelGraph
 from mobilekit.compress.sparsity.clustering import Clusters
 from mobilekit.compress.sparsity.comparisons import (
     CONTEXTS,
+    COSTS,
     Comparison,
     Context,
     Cost,
@@ -99,6 +100,22 @@ def check_latency(cost: str, table: str | None, device: str | None) -> None:
         raise RecipeError("latency_device is one of a latency table's; give latency_table too")
 
 
+def check_cost(cost: str, context: object) -> None:
+    """Make sure that a cost weighs layers against one another.
+
+    Raises:
+        RecipeError: an unknown cost, or one that would have no effect: within a layer all groups cost the same.
+    """
+    if cost not in COSTS:
+        raise RecipeError(
+            f"unknown cost {cost!r}; there are {', '.join(COSTS)}.{suggestion(cost, COSTS)}"
+        )
+    if cost != "none" and context not in ("global", "block"):
+        raise RecipeError(
+            f"cost {cost} weighs layers that are compared with one another; its context is global or block"
+        )
+
+
 def sparsifier(
     network: nn.Module,
     axes: Axes,
@@ -144,6 +161,7 @@ def sparsifier(
     if axes.clusters:
         image = tuple(_given(inputs, "clusters")[0].shape[1:])
         clusters = Clusters(network, axes.clusters, image, encoder, seed)
+        clusters.check()
     scales = {}
     if by.needs == "scale":
         assert graph is not None  # noqa: S101  by _graph
@@ -234,10 +252,7 @@ def _given(inputs: Sequence[Tensor], what: str) -> Sequence[Tensor]:
 def _check(axes: Axes) -> None:
     kind = granularity(axes.granularity)
     check_latency(axes.cost, axes.latency_table, axes.latency_device)
-    if axes.cost == "latency" and axes.context not in ("global", "block"):
-        raise RecipeError(
-            "cost latency weighs layers that are compared with one another; its context is global or block"
-        )
+    check_cost(axes.cost, axes.context)
     if axes.least < 0:
         raise RecipeError(f"least must be at least 0, not {axes.least}")
     if axes.clusters < 0 or axes.clusters == 1:

@@ -20,12 +20,14 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mobilekit.compress.asking import asking
 from mobilekit.compress.graph.untouched import evaluating
 from mobilekit.compress.sparsity.grouped import Grouped
 from mobilekit.core.errors import ModelError
 from mobilekit.core.seeding import child_seed
 
 STEPS, RATE, DECAY = 30, 0.1, 1e-3
+ENCODER = "clustered: the encoder"
 BATCH = 32
 """Images that are in memory at once with all that the network makes of them."""
 
@@ -53,6 +55,15 @@ class Clusters:
         if group.layer not in self.labels:
             self.labels[group.layer] = self._clustered(group)
         return competing(scores, self.labels[group.layer].to(scores.device))
+
+    def check(self) -> None:
+        """Make sure that the encoder takes the network's images, before anything is asked of it.
+
+        Raises:
+            ModelError: it does not take them, or gives no features.
+        """
+        if self.encoder is not None:
+            encoded(torch.zeros(1, *self.image), self.encoder)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the clusters that have been found."""
@@ -176,10 +187,13 @@ def encoded(images: Tensor, encoder: Callable[..., Any]) -> Tensor:
     """Return a vector per image: what the encoder gives, maps averaged, `[N, F]`.
 
     Raises:
-        ModelError: the encoder gives no tensor of a vector or of maps per image.
+        ModelError: the encoder does not take the images, or gives no tensor of a vector or of maps per image.
     """
     module = encoder if isinstance(encoder, nn.Module) else nn.Identity()
-    with evaluating(module), torch.no_grad():
+    like = next((each for each in module.parameters() if each.is_floating_point()), None)
+    if like is not None:
+        images = images.to(like.device, like.dtype)
+    with asking(ENCODER, module, [images]), evaluating(module), torch.no_grad():
         parts = [_vectors(encoder(part)) for part in images.split(BATCH)]  # type: ignore[no-untyped-call]
     return torch.cat(parts)
 

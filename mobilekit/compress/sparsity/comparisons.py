@@ -9,15 +9,19 @@ import fnmatch
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from mobilekit.compress.sparsity.grouped import Grouped
 from mobilekit.compress.sparsity.work import Work
+from mobilekit.core.choices import CHOICES
 from mobilekit.core.errors import ModelError, RecipeError, suggestion
 
 Context = Literal["local", "global", "block"] | Mapping[str, float]
 Cost = Literal["none", "params", "macs", "latency"]
 CONTEXTS = ("local", "global", "block")
+ContextName = Annotated[str, Meta(extra={CHOICES: CONTEXTS})]
 COSTS = ("none", "params", "macs", "latency")
 
 

@@ -12,11 +12,13 @@ Molchanov et al. 2017, equation 1 in its first order, per weight as in Lee et al
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
+from mobilekit.core.choices import CHOICES
 from mobilekit.core.errors import RecipeError, suggestion
 
 Needs = Literal["nothing", "reference", "gradient", "generator", "scale"]
@@ -84,6 +86,7 @@ CRITERIA = {
         ),
     )
 }
+CriterionName = Annotated[str, Meta(extra={CHOICES: tuple(CRITERIA)})]
 
 
 def criterion(name: str) -> Criterion:

@@ -14,12 +14,15 @@ that make queries, keys and values.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Annotated
 
+from msgspec import Meta
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from mobilekit.compress.sparsity.grouped import Grouped
 from mobilekit.compress.sparsity.layers import chosen, parameter_of
+from mobilekit.core.choices import CHOICES
 from mobilekit.core.errors import ModelError, NoEffectError, RecipeError, suggestion
 
 OUT, IN, HEIGHT, WIDTH, REST, GROUP = "out", "in", "height", "width", "rest", "group"
@@ -69,6 +72,7 @@ GRANULARITIES = {
     )
 }
 """Those with a name; `n:m` is made when it is asked for."""
+GranularityName = Annotated[str, Meta(extra={CHOICES: (*GRANULARITIES, "n:m (such as 2:4)")})]
 _BLOCK = re.compile(r"(\d{1,4}):(\d{1,4})")
 
 
@@ -227,7 +231,7 @@ def _projections(kind: Granularity, path: str, module: nn.MultiheadAttention) ->
     """Return the single weights, or the blocks of inputs, of every matrix of an attention."""
     separate = module.in_proj_weight is None
     inner = ("q_proj_weight", "k_proj_weight", "v_proj_weight") if separate else ("in_proj_weight",)
-    places = [(path, module, attribute) for attribute in inner]
+    places: list[tuple[str, nn.Module, str]] = [(path, module, attribute) for attribute in inner]
     places.append((f"{path}.out_proj".lstrip("."), module.out_proj, "weight"))
     made = [Grouped(*parameter_of(*place), (), layer=path) for place in places]
     return [_blocks(kind.block, each, 1) for each in made] if kind.block else made

@@ -10,12 +10,16 @@ al. 2017, with half cosines both ways.
 """
 
 import ast
+import inspect
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
+
+from mobilekit.core.choices import CHOICES
 from mobilekit.core.errors import RecipeError, suggestion
 
 Share = Callable[[float], float]
@@ -160,11 +164,24 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
 }  # fmt: skip
 
 
+ScheduleName = Annotated[
+    str,
+    Meta(
+        extra={
+            CHOICES: tuple(
+                f"{name} ({', '.join(inspect.signature(make).parameters)})"
+                for name, make in SCHEDULES.items()
+            )
+        }
+    ),
+]
+
+
 def schedule(kind: str, **options: Any) -> Schedule:
     """Make a schedule by its name.
 
     Raises:
-        RecipeError: there is none of that name, or it has no such option.
+        RecipeError: there is none of that name, it has no such option, or an option is of another type.
 
     >>> schedule("gradual", start=0.0)(1.0)
     1.0
@@ -173,10 +190,32 @@ def schedule(kind: str, **options: Any) -> Schedule:
         raise RecipeError(
             f"unknown schedule {kind!r}; there are {', '.join(SCHEDULES)}.{suggestion(kind, SCHEDULES)}"
         )
-    try:
-        return SCHEDULES[kind](**options)
-    except TypeError as problem:
-        raise RecipeError(f"schedule {kind}: {problem}") from problem
+    known = inspect.signature(SCHEDULES[kind]).parameters
+    for name, value in options.items():
+        _check_option(kind, name, value, known)
+    lacking = [
+        name for name, one in known.items() if one.default is one.empty and name not in options
+    ]
+    if lacking:
+        raise RecipeError(
+            f"schedule {kind}: {lacking[0]} is missing; its options are {', '.join(known)}"
+        )
+    return SCHEDULES[kind](**options)
+
+
+def _check_option(kind: str, name: str, value: object, known: Mapping[str, Any]) -> None:
+    if name not in known:
+        raise RecipeError(
+            f"schedule {kind}: there is no option {name!r}; its options are {', '.join(known)}."
+            f"{suggestion(name, known)}"
+        )
+    if name == "share":
+        if not (isinstance(value, str) or callable(value)):
+            raise RecipeError(
+                f"schedule {kind}: share must be a formula in t, such as 't ** 2', not {value!r}"
+            )
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise RecipeError(f"schedule {kind}: {name} must be a number, not {value!r}")
 
 
 def formula(text: str) -> Share:

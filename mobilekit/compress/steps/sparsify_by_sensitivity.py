@@ -36,6 +36,8 @@ from mobilekit.compress.sensitivity.labelled import labelled
 from mobilekit.compress.sensitivity.measure import Measure
 from mobilekit.compress.sensitivity.sweep import Sweep
 from mobilekit.compress.sparsity.axes import Axes, sparsifier
+from mobilekit.compress.sparsity.criteria import CriterionName
+from mobilekit.compress.sparsity.granularity import GranularityName
 from mobilekit.compress.steps.fold import duplicate
 from mobilekit.core.errors import DataError, NoEffectError
 from mobilekit.core.histories import CHECKPOINT
@@ -57,8 +59,8 @@ class SparsifyBySensitivity(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     """Of training after each round."""
     batch_size: Annotated[int, Meta(ge=1)] = 64
     optimizer: OptimizerConfig = OptimizerConfig(lr=3e-4, schedule="constant")
-    granularity: str = "filter"
-    criterion: str = "large_final"
+    granularity: GranularityName = "filter"
+    criterion: CriterionName = "large_final"
     images: Annotated[int, Meta(ge=1)] = 512
     """Of the training set, on which layers are compared."""
     layers: tuple[str, ...] = ()

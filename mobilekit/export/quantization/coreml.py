@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobilekit.core.errors import ExportError, NoEffectError
+from mobilekit.core.errors import ExportError, NoEffectError, RecipeError
 from mobilekit.core.quantization import Form, Observer, Quantization, parse
 from mobilekit.core.support import SYSTEMS
 from mobilekit.export.quantization.asking import asked
@@ -21,7 +21,6 @@ from mobilekit.export.quantization.coreml_activations import (
     collected,
     in_floats,
     points_of,
-    with_pairs,
 )
 from mobilekit.export.quantization.coreml_encoding import Constant
 from mobilekit.export.quantization.coreml_layers import Fate, decided, insist, row_of
@@ -31,9 +30,11 @@ from mobilekit.export.quantization.coreml_package import (
     begun,
     blocks,
     ended,
+    free_prefix,
     inputs_of,
     opened,
 )
+from mobilekit.export.quantization.coreml_pairs import with_pairs
 from mobilekit.export.quantization.coreml_weights import weights_of
 from mobilekit.export.quantization.coreml_writing import replaced
 from mobilekit.export.quantization.made import Quantized
@@ -64,7 +65,8 @@ def quantize(
         statistics: ranges of activations, for forms with integer activations.
 
     Raises:
-        ExportError: the file is quantized already, or is where the new one goes; with `strict`, a layer is not quantized as asked.
+        ExportError: the file is quantized already, or is where the new one goes; with `strict`, a layer
+            is not quantized as asked.
         RecipeError: the file's system cannot hold a form, it needs ranges, or a pattern has no layer.
         NoEffectError: the file has no layers with weights.
     """
@@ -109,7 +111,7 @@ def _fates(
     system = min(minimum_os, package.system, key=SYSTEMS.index)
     forms = asked(quantization, names, "coreml", system)
     if not calibrated and any(form and form.calibrated for form in forms):
-        raise ExportError(
+        raise RecipeError(
             "coreml: static:int8 needs ranges of activations: give calibration inputs"
         )
     return list(map(decided, weights, names, forms))
@@ -150,8 +152,9 @@ def _write(
     statistics: Ranges | None,
 ) -> tuple[str, ...]:
     """Put the new operators into the specification, and all other blobs into the new file."""
+    prefix = free_prefix(package.spec)
     new = {
-        fate.weight.constant.name: replaced(fate.weight, fate.encoded, blobs, number)
+        fate.weight.constant.name: replaced(fate.weight, fate.encoded, blobs, f"{prefix}{number}")
         for number, fate in enumerate(fates)
         if fate.encoded is not None
     }
@@ -170,7 +173,7 @@ def _write(
         if integer and statistics is not None:
             points = points_of(operations, integer)
             floats += in_floats(operations, points)
-            operations = with_pairs(operations, kinds, points, statistics)
+            operations = with_pairs(operations, kinds, points, statistics, prefix)
         copies = [type(one).FromString(one.SerializeToString()) for one in operations]
         del block.operations[:]
         block.operations.extend(copies)

@@ -25,6 +25,7 @@ MODERN = 9
 BLOB = 64
 """Bytes before a blob, and what its own bytes are filled up to."""
 _FOLDER = "Data"
+_MANIFEST = "Manifest.json"
 _WEIGHTS = "@model_path/weights/weight.bin"
 _ACCESS = {
     "FLOAT16": "fp16", "FLOAT32": "float", "INT8": "int8", "UINT8": "uint8", "INT16": "int16",
@@ -68,7 +69,7 @@ def opened(path: Path) -> Package:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        manifest = json.loads((path / "Manifest.json").read_text())
+        manifest = json.loads((path / _MANIFEST).read_text())
         items = manifest["itemInfoEntries"]
         root = items[manifest["rootModelIdentifier"]]["path"]
         others = [item["path"] for item in items.values() if item["path"] != root]
@@ -110,6 +111,20 @@ def inputs_of(spec: Any) -> dict[str, Any]:
     """Return the type (protobuf) of each input of the functions."""
     functions = spec.mlProgram.functions.values()
     return {given.name: given.type for function in functions for given in function.inputs}
+
+
+def free_prefix(spec: Any) -> str:
+    """Return a short beginning that no name in the programs has."""
+    names = {
+        output.name
+        for block in blocks(spec)
+        for operation in block.operations
+        for output in operation.outputs
+    } | set(inputs_of(spec))
+    prefix = "q"
+    while any(name.startswith(prefix) for name in names):
+        prefix += "q"
+    return prefix
 
 
 class Blobs:
@@ -175,8 +190,8 @@ def begun(package: Package, out: Path) -> None:
     """Lay down what a copy of a package has beside its specification and its blobs."""
     if out.exists():
         shutil.rmtree(out)
-    left = {package.specification.name, package.weights.name}
-    shutil.copytree(package.path, out, ignore=lambda _folder, names: left & set(names))
+    (out / package.specification).parent.mkdir(parents=True)
+    shutil.copyfile(package.path / _MANIFEST, out / _MANIFEST)
 
 
 def ended(package: Package, out: Path) -> None:

@@ -8,6 +8,7 @@ their own per output channel: scales that come after a table leave the fast kern
 
 import numpy as np
 
+from mobilekit.core.kmeans import kmeans, nearest
 from mobilekit.core.quantization import Weights
 from mobilekit.export.quantization.coreml_encoding import (
     Constant,
@@ -20,7 +21,6 @@ from mobilekit.export.quantization.coreml_encoding import (
     packed,
 )
 from mobilekit.export.quantization.coreml_integers import rounded_up
-from mobilekit.export.quantization.kmeans import kmeans, nearest
 
 TERNARY = 0.7
 """Weights of a smaller share of the mean size are 0."""

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from mobilekit.core.kmeans import nearest
 from mobilekit.core.quantization import Form
 from mobilekit.export.quantization.coreml_encoding import (
     Constant,
@@ -21,7 +22,6 @@ from mobilekit.export.quantization.coreml_encoding import (
 )
 from mobilekit.export.quantization.coreml_integers import decoded, rounded, scales_of
 from mobilekit.export.quantization.coreml_palettes import largest, scaled, table_shape, tables_of
-from mobilekit.export.quantization.kmeans import nearest
 
 
 def sparse(constant: Constant, form: Form) -> Encoded:
@@ -43,25 +43,36 @@ def sparse(constant: Constant, form: Form) -> Encoded:
 def kept_of(constant: Constant, form: Form) -> Numbers:
     """Return which weights stay, in the constant's own shape: those of the greatest size.
 
-    ⌊share · n⌋ are left out, or n of each m that follow one another along the inputs; of equal ones
-    the first stay.
+    ⌊share · n⌋ are left out, or n of each m that follow one another along the inputs; of equal ones the
+    first stay. Where all are 0, one stays: there is no tensor without elements.
     """
-    sizes = np.abs(constant.values.astype(np.float32))
-    if form.pattern is None:
-        out = math.floor(form.sparsity * sizes.size + 1e-9)
-        flat = sizes.reshape(-1)
-        least = np.partition(flat, out)[out]
-        kept = flat > least
-        kept[np.flatnonzero(flat == least)[: flat.size - out - int(kept.sum())]] = True
-        some: Numbers = kept.reshape(sizes.shape) & (sizes > 0)
-        return some
-    n, m = form.pattern
-    rows = np.moveaxis(sizes, constant.input, -1)
+    sizes: Numbers = np.abs(constant.values.astype(np.float32))
+    kept: Numbers = (
+        _share(sizes, form.sparsity)
+        if form.pattern is None
+        else _pattern(sizes, constant.input, *form.pattern)
+    )
+    kept &= sizes > 0
+    if not kept.any():
+        kept.reshape(-1)[0] = True
+    return kept
+
+
+def _share(sizes: Numbers, share: float) -> Numbers:
+    out = math.floor(share * sizes.size + 1e-9)
+    flat = sizes.reshape(-1)
+    least = np.partition(flat, out)[out]
+    kept: Numbers = flat > least
+    kept[np.flatnonzero(flat == least)[: flat.size - out - int(kept.sum())]] = True
+    return kept.reshape(sizes.shape)
+
+
+def _pattern(sizes: Numbers, axis: int, n: int, m: int) -> Numbers:
+    rows = np.moveaxis(sizes, axis, -1)
     order = np.argsort(-rows.reshape(-1, m), axis=1, kind="stable")
     kept = np.zeros(order.shape, bool)
     np.put_along_axis(kept, order[:, : m - n], values=True, axis=1)
-    found: Numbers = np.moveaxis(kept.reshape(rows.shape), -1, constant.input) & (sizes > 0)
-    return found
+    return np.ascontiguousarray(np.moveaxis(kept.reshape(rows.shape), -1, axis))
 
 
 def _integers(constant: Constant, form: Form, kept: Numbers) -> Encoded:

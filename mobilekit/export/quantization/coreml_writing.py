@@ -9,17 +9,17 @@ from mobilekit.export.quantization.coreml_package import Blobs
 from mobilekit.export.quantization.coreml_weights import Weight
 
 
-def replaced(weight: Weight, encoded: Encoded, blobs: Blobs, number: int) -> list[Any]:
+def replaced(weight: Weight, encoded: Encoded, blobs: Blobs, tag: str) -> list[Any]:
     """Return the operators that stand for a constant of floats; they end in its name.
 
     Args:
         weight: the constant.
         encoded: what it becomes.
         blobs: where its tensors are written.
-        number: of the constant, for the names of what lies between two links: short ones, as names
-            are most of what an operator takes in the file.
+        tag: beginning of the names of what lies between two links; short, as names are most of what an
+            operator takes in the file.
     """
-    return [_operation(weight, link, blobs, number) for link in encoded.links]
+    return [_operation(weight, link, blobs, tag) for link in encoded.links]
 
 
 def constant(name: str, given: Stored) -> Any:
@@ -42,17 +42,17 @@ def _constant(name: str, value: Any) -> Any:
     return made
 
 
-def _operation(weight: Weight, link: Link, blobs: Blobs, number: int) -> Any:
+def _operation(weight: Weight, link: Link, blobs: Blobs, tag: str) -> Any:
     from coremltools.converters.mil.backend.mil.helper import create_valuetype_tensor
     from coremltools.proto import MIL_pb2
 
     name, modern = weight.constant.name, weight.constant.modern
     made = MIL_pb2.Operation(type=link.kind)
-    ends = [(f"{end}_{number}", kind_, shape) for end, kind_, shape in link.outputs]
+    ends = [(f"{tag}{end}", kind_, shape) for end, kind_, shape in link.outputs]
     made.attributes["name"].CopyFrom(_text(ends[0][0] if ends else name))
     for port, given in link.inputs.items():
         if isinstance(given, str) and not given.startswith("="):
-            made.inputs[port].arguments.add().name = f"{given}_{number}"
+            made.inputs[port].arguments.add().name = f"{tag}{given}"
         elif modern:
             made.inputs[port].arguments.add().value.CopyFrom(_value(given, blobs))
         else:

@@ -1,13 +1,13 @@
 """Which weights of the network a constant of a file holds: converters drop names, values stay.
 
-Converters fold batch norms into the weights before them, which multiplies each filter by a factor, and
-swap or reverse axes. So directions of filters are compared: a constant belongs to the parameter of which
+Converters fold batch norms into the weights before them, which multiplies each filter by a factor, swap
+or reverse axes, and split groups. So directions of filters are compared: a constant belongs to the parameter of which
 least of its energy is left when each of its filters is projected on the parameter's,
 
     residual = 1 − Σ_o (a_o · b_o)² / |b_o|² / Σ_o |a_o|²    (0 for the same directions, 1 for none alike).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,26 +39,40 @@ def match(constants: Mapping[str, "Array"], network: Mapping[str, "Array"]) -> d
     >>> match({"c": matrix * [[2.0], [-1.0]]}, {"head.weight": matrix})
     {'c': 'head'}
     """
-    forms = [
-        (name.removesuffix(".weight"), form)
-        for name, weights in network.items()
-        for form in _orders(np.asarray(weights))
-    ]
+    weights = {name.removesuffix(".weight"): np.asarray(array) for name, array in network.items()}
+    whole = [(name, form) for name, array in weights.items() for form in _orders(array)]
     found: dict[str, str] = {}
     for name, array in constants.items():
         constant = np.asarray(array)
-        largest, share = _largest(constant)
-        alike = [
-            (layer in found.values(), _apart(constant, form), index, layer)
-            for index, (layer, form) in enumerate(forms)
-            if len(form) == len(constant)
-            and form.size == constant.size
-            and share * residual(constant[largest], form[largest]) <= NEAR
-            and residual(constant, form) <= NEAR
-        ]
+        alike = _alike(constant, whole, found) or _alike(constant, _parts(constant, weights), found)
         if alike:
             found[name] = min(alike)[-1]
     return found
+
+
+def _alike(
+    constant: "Array", forms: Iterable[tuple[str, "Array"]], found: Mapping[str, str]
+) -> list[tuple[bool, float, int, str]]:
+    """Return the layers that a constant may come from, each with how little it is to be preferred."""
+    largest, share = _largest(constant)
+    return [
+        (layer in found.values(), _apart(constant, form), index, layer)
+        for index, (layer, form) in enumerate(forms)
+        if len(form) == len(constant)
+        and form.size == constant.size
+        and share * residual(constant[largest], form[largest]) <= NEAR
+        and residual(constant, form) <= NEAR
+    ]
+
+
+def _parts(constant: "Array", weights: Mapping[str, "Array"]) -> Iterator[tuple[str, "Array"]]:
+    """Yield the groups of parameters that are as large as a constant: converters split convolutions."""
+    for name, array in weights.items():
+        count = array.size // max(constant.size, 1)
+        if array.ndim < 3 or count < 2 or array.size % constant.size or len(array) % count:
+            continue
+        for part in np.split(array, count):
+            yield from ((name, form) for form in _orders(part))
 
 
 def residual(constant: "Array", parameter: "Array") -> float:
@@ -107,6 +121,8 @@ def _orders(weights: "Array") -> Iterator["Array"]:
     if weights.ndim < 2:
         return
     orders = [weights, np.swapaxes(weights, 0, 1)]
+    if weights.ndim == 3:  # matrices, output channels last
+        orders.append(np.moveaxis(weights, -1, 0))
     if weights.ndim > 2 and max(weights.shape[2:]) > 1:
         axes = tuple(range(2, weights.ndim))
         orders += [np.flip(order, axes) for order in orders]

@@ -32,6 +32,8 @@ TAIL = 1e-4
 _EXACT = 23
 """Bins are no finer than the largest value · 2^-23: float32 tells no more."""
 _FINEST = -120
+_CHUNK = 1 << 15
+"""Values counted at a time, while they are in the cache."""
 
 
 class Histogram:
@@ -84,9 +86,8 @@ class Histogram:
         self.low, self.high = min(self.low, low), max(self.high, high)
         if self._counted:
             self._widen()
-            bins = np.floor(np.ldexp(values, -self._exponent)).astype(np.int64) - self._first
-            self.counts += np.bincount(bins, minlength=len(self.counts))
-            self.zeros += values.size - int(np.count_nonzero(values))
+            for start in range(0, values.size, _CHUNK):
+                self._count(values[start : start + _CHUNK])
 
     def range(self, observer: Observer, bits: int = 8) -> tuple[float, float]:
         """Return the ends `(low ≤ 0, high ≥ 0)` for integers of so many bits.
@@ -127,6 +128,13 @@ class Histogram:
         merged = (self._first + np.arange(len(self.counts))) >> (exponent - self._exponent)
         np.add.at(counts, merged - first, self.counts)
         self._exponent, self._first, self.counts = exponent, first, counts
+
+    def _count(self, values: npt.NDArray[np.float32]) -> None:
+        bins = values * np.float32(math.ldexp(1.0, -self._exponent))
+        np.floor(bins, out=bins)
+        bins -= np.float32(self._first)
+        self.counts += np.bincount(bins.astype(np.intp), minlength=len(self.counts))
+        self.zeros += values.size - int(np.count_nonzero(values))
 
     def _percentile(self) -> tuple[float, float]:
         reached = np.concatenate([[0], np.cumsum(self.counts)]) / self.counts.sum()

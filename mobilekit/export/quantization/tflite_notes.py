@@ -27,8 +27,8 @@ def notes_on(model: Any, default: Form, layers: Sequence[tuple[str, Layer, str]]
     ]
     if depthwise:
         notes.append(
-            f"{_some(depthwise, 'depthwise convolution')} with dynamic integers fall out of XNNPACK and"
-            " run slowly: with weights:int8 for these layers the file is as small and faster"
+            f"{_some(depthwise, 'depthwise convolution')} with dynamic integers: outside of XNNPACK,"
+            " slow; with weights:int8 for these layers the file is as small and faster"
         )
     if default.activations == "int16":
         notes.append(
@@ -41,8 +41,7 @@ def notes_on(model: Any, default: Form, layers: Sequence[tuple[str, Layer, str]]
     ]
     if coarse:
         notes.append(
-            f"{_some(coarse, 'convolution')} with 4-bit weights leave the fast kernels: slower than in"
-            " float32"
+            f"{_some(coarse, 'convolution')} with 4-bit weights: no fast kernels, slower than in float32"
         )
     if default.calibrated:
         notes += _in_float(model, {layer.scope for _, layer, words in layers if _floats(words)})

@@ -21,6 +21,8 @@ _NAMES = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 _DECODED = ("DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
 """Operators whose 4-bit weights its policy refuses, though DEQUANTIZE, which
 decodes them, does not care what takes them."""
+_ONE_SCALE = "BATCH_MATMUL"
+"""Of constants with a scale per channel, LiteRT's integer kernels of it make zeros without a word."""
 _NO_DYNAMIC_INT4 = ("DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "BATCH_MATMUL")
 
 
@@ -74,6 +76,8 @@ def quantized(
     with captured("ai_edge_quantizer", "absl"), contextlib.redirect_stderr(io.StringIO()):
         recipe = recipe_manager.RecipeManager()
         _ask(recipe, ".*", "*", default)
+        if default.calibrated:
+            _ask(recipe, ".*", _ONE_SCALE, default)
         for layer, form in layers:
             if form is None or form.words != default.words:
                 kind = _NAMES.get(layer.kind, layer.kind)
@@ -100,7 +104,8 @@ def _ask(recipe: "RecipeManager", regex: str, kind: str, form: Form | None) -> N
         return
     bits = form.weights.bits
     shared = {"tensor": QuantGranularity.TENSORWISE, "channel": QuantGranularity.CHANNELWISE}
-    granularity = shared[form.weights.granularity]
+    one_scale = form.calibrated and kind == _ONE_SCALE
+    granularity = shared["tensor" if one_scale else form.weights.granularity]
     if form.weights.encoding == "float16":
         recipe.add_weight_only_config(
             regex, name, bits, QuantGranularity.TENSORWISE, AlgorithmName.FLOAT_CASTING

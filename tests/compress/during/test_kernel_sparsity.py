@@ -81,6 +81,22 @@ def test_no_filter_goes_before_its_time() -> None:
     assert acting.figures()["zero_filters"] == 1
 
 
+def test_dead_filters_have_no_gradient_that_clipping_would_share_out() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+    handle = KernelSparsity(strength=0.1, layers=("0",)).start(network, Context(INPUTS))
+    assert isinstance(handle, Dying)
+    with torch.no_grad():
+        network[0].weight[1:3] = 0
+    handle.dead = {"0.weight": torch.tensor([False, True, True, False])}
+    images = torch.rand((4, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    network.train()(images).square().mean().backward()
+    before = network[0].weight.grad.clone()
+    assert float(before[1:3].abs().max()) > 0
+    handle.after_backward()
+    assert bool((network[0].weight.grad[1:3] == 0).all())
+    assert bool((network[0].weight.grad[[0, 3]] != 0).any())
+
+
 def test_nothing_more_goes_after_its_end() -> None:
     network = plain()
     gone: list[int] = []

@@ -200,6 +200,17 @@ def test_before_its_start_nothing_is_rounded_but_ranges_are_seen() -> None:
     assert first.input.high == pytest.approx(float(data.images.max()), rel=1e-5)
 
 
+def test_a_training_that_ends_before_its_start_is_an_error() -> None:
+    network = plain()
+    before = network[0].weight.detach().clone()
+    with (
+        Acting(network, [QuantizeAware(start_at=0.5)], CONTEXT) as acting,
+        pytest.raises(NoEffectError, match=r"ended at 0 of its length, before start_at 0\.5"),
+    ):
+        acting.finish()
+    assert torch.equal(network[0].weight, before)
+
+
 def test_evaluation_widens_no_range() -> None:
     network, data = plain().train(), Dots(12)
     with Acting(network, [QuantizeAware()], CONTEXT) as acting:

@@ -55,6 +55,8 @@ def test_weights_are_free_until_their_time_has_come() -> None:
     handle.after_step(0.4)
     assert torch.equal(network[0].weight, before)
     assert handle.state_dict() == {}
+    assert "ended before start_at" in handle.finish()[0]
+    assert torch.equal(network[0].weight, before)
     handle.after_step(0.5)
     assert values_of(network[0].weight) == 2
 

@@ -1,5 +1,7 @@
 """Stopped at any step and resumed, a training ends as it would have, bit for bit."""
 
+import resource
+import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
+from tensorboardX.proto.event_pb2 import Event  # type: ignore[import-untyped]
 from torch import nn
 
 from mobilekit.compress.acting import VERSION
@@ -94,7 +97,8 @@ def test_stopped_at_any_step_it_ends_bit_for_bit_the_same(kind: str, tmp_path: P
 def check(kind: str, steps: Iterable[int], tmp_path: Path) -> None:
     whole, history, notes = trained(kind, context(tmp_path / "whole"))
     last = torch.load(tmp_path / "whole" / LAST, weights_only=True)
-    assert any(float(each) for each in history.last.figures.values())
+    figures = history.last.figures.values()
+    assert not figures or any(float(each) for each in figures)
     assert last["global_step"] == STEPS
     for step in steps:
         folder = tmp_path / str(step)
@@ -258,6 +262,64 @@ def test_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None
     (tmp_path / LAST / "something").mkdir(parents=True)
     with pytest.raises(OutputError, match=r"last\.ckpt: the checkpoint cannot be written"):
         fit(started(), (), Course(1, 16), context(tmp_path))
+
+
+@pytest.mark.parametrize(("most", "where"), [(1, "log"), (3000, LAST)])
+def test_file_that_may_not_grow_is_an_output_error(tmp_path: Path, most: int, where: str) -> None:
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, former[1]))
+    try:
+        with pytest.raises(OutputError) as caught:
+            fit(started(), (), Course(1, 4), context(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    words = str(caught.value)
+    assert words.startswith(f"{tmp_path / where}: ")
+    assert "larger" in words or "too large" in words
+    assert "\n" not in words
+
+
+def test_log_is_read_by_its_own_format(tmp_path: Path) -> None:
+    """Records of TFRecord: length, its checksum, data, their checksum; events of TensorBoard."""
+    fit(started(), (), Course(2, 4), context(tmp_path))
+    [path] = (tmp_path / "log").iterdir()
+    data, events = path.read_bytes(), []
+    while data:
+        length = int.from_bytes(data[:8], "little")
+        events.append(Event.FromString(data[12 : 12 + length]))
+        data = data[16 + length :]
+    assert events[0].file_version == "brain.Event:2"
+    seen = [(event.step, each.tag) for event in events[1:] for each in event.summary.value]
+    assert [step for step, tag in seen if tag == "loss"] == [9, 19, 29]
+    assert [step for step, tag in seen if tag == "accuracy"] == [16, 33]
+
+
+def test_new_training_forgets_the_checkpoint_of_a_former_one(tmp_path: Path) -> None:
+    trained("momentum", context(tmp_path))
+    begun: list[bool] = []
+    place = context(tmp_path, begin=lambda: begun.append((tmp_path / LAST).exists()))
+    with pytest.raises(StoppedError):
+        trained("momentum", place, every=0, stop=2)  # before the first checkpoint
+    assert begun == [False]
+    assert not (tmp_path / LAST).exists()
+
+
+def test_interrupt_is_one_and_can_be_gone_on_with(tmp_path: Path) -> None:
+    whole, _, _ = trained("momentum", context(tmp_path / "whole"))
+
+    def interrupt(words: str) -> None:
+        if words.startswith("epoch 2 of 3:"):
+            signal.raise_signal(signal.SIGINT)
+
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trained("momentum", replace(context(tmp_path), progress=interrupt))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, former)
+    found, _, _ = trained("momentum", context(tmp_path, resume=True))
+    assert all(map(torch.equal, whole.state_dict().values(), found.state_dict().values()))
 
 
 def test_folder_that_is_a_file_is_an_output_error(tmp_path: Path) -> None:

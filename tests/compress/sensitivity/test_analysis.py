@@ -121,3 +121,20 @@ def test_bad_requests(batches) -> None:
         sensitivity(network, batches[0], Measure("accuracy", lambda _: math.nan), Sweep())
     with pytest.raises(MobilekitError):
         sensitivity(nn.Sequential(nn.ReLU()), batches[0], measure, Sweep())
+
+
+def test_an_attention_is_one_part_with_all_its_projections() -> None:
+    network = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    given = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0))
+    removed: list[int] = []
+
+    def zeros(net: nn.Module) -> float:
+        removed.append(
+            int(sum(int(each.eq(0).sum()) for each in net.parameters() if each.ndim == 2))
+        )
+        return 1.0
+
+    sweep = Sweep(granularity="weight", sparsities=(0.5,))
+    report = sensitivity(network, (given,), Measure("accuracy", zeros), sweep)
+    assert [row.name for row in report.rows] == ["self_attn", "linear1", "linear2"]
+    assert removed[-3:] == [(3 * 64 + 64) // 2, 64, 64]

@@ -132,7 +132,9 @@ def test_rows_of_kernels_are_no_outputs() -> None:
         ({"clusters": 4}, RecipeError, "clustered scores filters"),
         ({"clusters": 4, "granularity": "filter"}, RecipeError, "clusters needs example inputs"),
         ({"context": "block"}, RecipeError, "the context or cost needs example inputs"),
-        ({"cost": "macs"}, RecipeError, "the context or cost needs example inputs"),
+        ({"cost": "macs", "context": "global"}, RecipeError, "the context or cost needs example inputs"),
+        ({"cost": "macs"}, RecipeError, "cost macs weighs layers .* its context is global or block"),
+        ({"cost": "params", "context": {"0": 0.5}}, RecipeError, "its context is global or block"),
         ({"criterion": "batch_norm_scale", "granularity": "filter"}, RecipeError, "needs example"),
         ({"granularity": "2:4", "context": "global"}, RecipeError, "its context is local"),
         ({"granularity": "2:4", "context": {"0": 0.5}}, RecipeError, "its context is local"),
@@ -254,6 +256,7 @@ def test_kept_weights_are_bit_equal(
         nn.Conv2d(2 * groups, 4 * groups, (3, 2), groups=groups),
         nn.ConvTranspose2d(4 * groups, 6, 2),
     )
+    cost = cost if context == "global" else "none"
     axes = {"granularity": granularity, "context": context, "cost": cost}
     made = sparsify(network, sparsity=percent / 100, **axes)
     for one, two in zip(network.parameters(), made.parameters(), strict=True):

@@ -225,3 +225,20 @@ def test_clusters_are_as_many_as_asked_for_at_most(
         for two in range(rows):
             if torch.equal(features[one], features[two]):
                 assert labels[one] == labels[two]
+
+
+def test_an_encoder_of_other_images_is_refused_before_anything_is_clustered() -> None:
+    grey = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten())
+    axes = Axes(granularity="filter", clusters=2, layers=("0",))
+    with pytest.raises(
+        ModelError,
+        match=r"^clustered: the encoder does not take the images: it was given \[1, 3, 6, 6\] \(its 0 takes 1"
+        r" channels\): ",
+    ):
+        sparsifier(redundant(), axes, IMAGE, encoder=grey)
+    whole = nn.Sequential(
+        nn.Conv2d(3, 4, 3).double(), nn.Flatten()
+    )  # of another type: images follow
+    made, _ = sparsifier(redundant(), axes, IMAGE, encoder=whole)
+    made.update(1.0)
+    assert made.count == (5, 10)

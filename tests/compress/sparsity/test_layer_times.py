@@ -170,9 +170,9 @@ def test_of_single_weights_each_costs_its_share(tmp_path: Path) -> None:
 def test_options_that_do_not_go_together(tmp_path: Path) -> None:
     path = table(tmp_path, 9_000, 8_000)
     with pytest.raises(RecipeError, match="cost latency needs a latency_table"):
-        Sparsify(cost="latency")
+        Sparsify(cost="latency", context="global")
     with pytest.raises(RecipeError, match="it counts with cost 'latency', not with 'macs'"):
-        Sparsify(cost="macs", latency_table=path)
+        Sparsify(cost="macs", context="global", latency_table=path)
     with pytest.raises(RecipeError, match="give latency_table too"):
         Sparsify(latency_device="phone")
     with pytest.raises(RecipeError, match="its context is global or block"):

@@ -102,3 +102,32 @@ def test_nothing_bearable_is_an_error(network: nn.Module) -> None:
     step = SparsifyBySensitivity(drop=0.0, portion=0.4, layers=("0",), **FAST)
     with pytest.raises(NoEffectError, match="not one round keeps accuracy"):
         step.apply(network, context())
+
+
+class Attentive(nn.Module):
+    """Rows of the image attend to one another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 4, batch_first=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        rows = image[:, 0]
+        return self.head(self.attention(rows, rows, rows, need_weights=False)[0].mean(1))
+
+
+@pytest.mark.parametrize("granularity", ["head", "weight"])
+def test_parts_of_attention_go_and_do_not_grow_again(granularity: str) -> None:
+    step = SparsifyBySensitivity(
+        drop=1.0, portion=0.25, rounds=2, granularity=granularity, layers=("attention",),
+        batch_size=32, optimizer=OptimizerConfig(lr=1e-2, schedule="constant"),
+    )  # fmt: skip
+    result, report = step.apply(Attentive(), context())
+    assert [note.split(":")[0] for note in report.notes[1:]] == ["attention 25%", "attention 50%"]
+    parts = result.attention.in_proj_weight.view(3, 4, 2, 8)
+    if granularity == "head":
+        assert int(parts.eq(0).all(3).all(2).all(0).sum()) == 2
+    else:
+        assert int(parts.eq(0).sum()) == 96
+        assert int(result.attention.out_proj.weight.eq(0).sum()) == 32

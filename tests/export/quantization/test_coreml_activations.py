@@ -17,7 +17,7 @@ from mobilekit.data.digits import digits
 from mobilekit.export.coreml import convert
 from mobilekit.export.program import trace
 from mobilekit.export.quantization.coreml import collect, quantize
-from mobilekit.export.quantization.coreml_activations import scale_of
+from mobilekit.export.quantization.coreml_pairs import scale_of
 from mobilekit.export.quantization.made import Quantized
 from mobilekit.export.quantization.ranges import Ranges
 from mobilekit.runtime import open_model

@@ -6,10 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from mobilekit.core.quantization import parse
+from mobilekit.core.quantization import Quantization, parse
 from mobilekit.core.reports import LayerQuantization
 from mobilekit.core.support import TABLE
+from mobilekit.core.targets import CoremlTarget
+from mobilekit.core.tensors import TensorSpec
+from mobilekit.export.coreml import convert
+from mobilekit.export.program import trace
+from mobilekit.export.quantization.coreml import quantize
+from mobilekit.runtime import open_model
 from tests.export.quantization.coreml_nets import decoded, made, ran, saved, sqnr_db
 
 LAYERS = {"stem.0": 0, "depthwise": 0, "point": 0, "up": 1, "table": 0, "head": 0}
@@ -210,15 +217,6 @@ def test_n_of_m_inputs_are_zero(system: str, halves: Callable[..., Any]) -> None
 
 
 def test_zeros_that_are_there_already_are_left_out_too(tmp_path: Path) -> None:
-    import torch
-
-    from mobilekit.core.quantization import Quantization
-    from mobilekit.core.targets import CoremlTarget
-    from mobilekit.core.tensors import TensorSpec
-    from mobilekit.export.coreml import convert
-    from mobilekit.export.program import trace
-    from mobilekit.export.quantization.coreml import quantize
-
     net = torch.nn.Linear(64, 32)
     net.weight.data = torch.randn(32, 64, generator=torch.Generator().manual_seed(0))
     net.weight.data[:24] = 0
@@ -255,3 +253,24 @@ def test_each_form_of_the_table_is_made_and_runs(
     assert np.isfinite(after).all()
     if row.example != "float16":
         assert 0.0 < sqnr_db(after, before) < 60.0
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["sparse:0.5", "sparse:2:4+palette4", "sparse:0.5+int8", "sparse:0.5+palette4:group4:scaled",
+     "weights:palette4:scaled", "weights:int4", "weights:ternary", "weights:binary"],
+)  # fmt: skip
+def test_a_layer_of_zeros_stays_zero(form: str, tmp_path: Path) -> None:
+    net = torch.nn.Linear(64, 32).eval()
+    torch.nn.init.zeros_(net.weight)
+    file, out = tmp_path / "net.mlpackage", tmp_path / "out.mlpackage"
+    convert(trace(net, (TensorSpec("x", (1, 64)),)), CoremlTarget("ios18"), file, {})
+    found = quantize(
+        file, out, Quantization(form), {"weight": np.zeros((32, 64))},
+        minimum_os="ios18", statistics=None,
+    )  # fmt: skip
+    assert found.layers[0].stored == form
+    assert not decoded(out)[found.layers[0].tensor].any()
+    bias = net.bias.detach().numpy()
+    result = open_model(out).run({"x": np.ones((1, 64), np.float32)})["output"][0]
+    np.testing.assert_allclose(result, bias, atol=2e-3 * np.abs(bias).max())

@@ -52,6 +52,22 @@ def test_a_transposed_convolution_with_its_axes_swapped_or_reversed(flip: bool) 
     assert match({"c": constant}, network) == {"c": "up"}
 
 
+def test_groups_that_a_converter_split_and_matrices_with_outputs_last() -> None:
+    network = {
+        "up": _weights(0, 8, 3, 4, 4),
+        "down": _weights(1, 8, 4, 3, 3),
+        "b": _weights(2, 2, 6, 5),
+    }
+    constants = {
+        "first": network["up"][:4].swapaxes(0, 1),
+        "second": network["up"][4:].swapaxes(0, 1),
+        "group": network["down"][2:4] * 3,
+        "product": network["b"].reshape(12, 5).T,
+    }
+    found = match(constants, network)
+    assert found == {"first": "up", "second": "up", "group": "down", "product": "b"}
+
+
 def test_a_linear_layer_as_a_pointwise_convolution_and_the_other_way_round() -> None:
     network = {"fc.weight": _weights(0, 5, 7), "conv.weight": _weights(1, 5, 7, 1, 1)}
     constants = {

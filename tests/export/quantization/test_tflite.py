@@ -300,11 +300,11 @@ def test_what_is_not_stored_as_asked_is_listed_and_refused_under_strict(
     [
         (
             "dynamic:int8",
-            "1 depthwise convolution (depth) with dynamic integers fall out of XNNPACK",
+            "1 depthwise convolution (depth) with dynamic integers: outside of XNNPACK",
         ),
         (
             "weights:int4",
-            "4 convolutions (stem, depth, point, …) with 4-bit weights leave the fast",
+            "4 convolutions (stem, depth, point, …) with 4-bit weights: no fast kernels",
         ),
         ("static:int8x16", "16-bit activations have no XNNPACK kernels"),
         ("static:int8", "computes in float, with conversions around it: EXP × 1"),
@@ -417,6 +417,47 @@ def test_a_network_of_other_weights_gives_the_names_of_tensors(made: Made, tmp_p
     quantized = tflite.quantize(made.file, out, Quantization("weights:int8"), {})
     assert len({row.layer for row in quantized.layers}) == 5
     assert not {row.layer for row in quantized.layers} & set(LAYERS)
+
+
+class Products(nn.Module):
+    """Products with matrices that are constant: of two dimensions and of three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        self.flat = nn.Parameter(torch.randn(12, 20, generator=generator) / 3)
+        self.stack = nn.Parameter(torch.randn(2, 20, 5, generator=generator) / 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x @ self.flat) @ self.stack
+
+
+@pytest.mark.parametrize("form", ["weights:int8", "dynamic:int8", "static:int8", "static:int8x16"])
+def test_products_with_constants(form: str, products: Path, tmp_path: Path) -> None:
+    # ai-edge-quantizer's own recipe gives zeros for the second one in the static forms
+    values = np.random.default_rng(0).standard_normal((2, 7, 12)).astype(np.float32)
+    network = {name: p.detach().numpy() for name, p in Products().named_parameters()}
+    out = tmp_path / "net.tflite"
+    quantized = tflite.quantize(
+        products,
+        out,
+        Quantization(form, strict=True),
+        network,
+        calibration=tflite.collect(products, [{"x": values}]),
+    )
+    assert {row.layer for row in quantized.layers} == {"flat", "stack"}
+    with torch.no_grad():
+        wanted = Products()(torch.from_numpy(values)).numpy()
+    found = TfliteRunner(out).run({"x": values})["output"]
+    assert 20 * np.log10(np.linalg.norm(wanted) / np.linalg.norm(found - wanted)) > 28.0
+
+
+@pytest.fixture(scope="module")
+def products(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("products") / "net.tflite"
+    spec = TensorSpec("x", (2, 7, 12))
+    convert(trace(Products().eval(), (spec,)), TfliteTarget(), file, {})
+    return file
 
 
 def test_a_file_without_weights(tmp_path: Path) -> None:

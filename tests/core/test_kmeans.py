@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.vq import kmeans2
 
-from mobilekit.export.quantization.kmeans import kmeans, nearest
+from mobilekit.core.kmeans import kmeans, nearest
 
 
 def _error(row: np.ndarray, table: np.ndarray, weights: np.ndarray | None = None) -> float:
