@@ -40,6 +40,7 @@ reproduce: $(VENV)/.installed  # trains for about an hour
 	$(BIN)/python benchmarks/theses.py --json benchmarks/results/theses.json
 	$(BIN)/python benchmarks/lenet_l1l2.py --json benchmarks/results/lenet_l1l2.json
 	$(BIN)/python benchmarks/specialization.py --json benchmarks/results/specialization.json
+	$(BIN)/python benchmarks/specialization_detection.py --json benchmarks/results/specialization_detection.json
 
 catalog: $(VENV)/.installed
 	$(BIN)/python tools/nets_catalog.py

@@ -1,5 +1,6 @@
 """`mobilekit run`: carry out a recipe."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -83,6 +84,12 @@ def run(
         },
         resume=resume,
     )
-    with interrupts.told(request), console.progress(quiet=quiet or json) as progress:
+    silent = quiet or json or _is_helping()
+    with interrupts.told(request), console.progress(quiet=silent) as progress:
         folder, manifest = pipeline.export(request, progress)
     return show(folder, manifest, json=json)
+
+
+def _is_helping() -> bool:
+    """Say whether this process was started beside the first one, to train with it."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"

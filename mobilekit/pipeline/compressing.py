@@ -50,6 +50,7 @@ def compress(
 
     Raises:
         MobilekitError: a step's; its place in the recipe is named.
+        ElsewhereError: in all but the first of several processes that trained together.
     """
     from mobilekit.compress.registry import step_of
 
@@ -69,7 +70,16 @@ def compress(
             source = changed(source, network, report)
         bench.follow(report)
         reports.append(report)
+    if plan.data is not None and not _is_first():
+        raise ElsewhereError("the first process goes on alone")
     return source, tuple(reports)
+
+
+def _is_first() -> bool:
+    """Say whether this process is the first of those that trained together: they go through all steps."""
+    from mobilekit.compress.fitting.together import is_first
+
+    return is_first()
 
 
 @contextlib.contextmanager

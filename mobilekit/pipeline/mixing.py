@@ -1,9 +1,12 @@
 """A form for each layer: the least error within a size, or the smallest file within an error."""
 
+import contextlib
+import ctypes
 import math
+import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -123,9 +126,9 @@ def choices_of(
     """
     from mobilekit.runtime.program import weights_of
     from mobilekit.search.allotment import Choice
-    from mobilekit.search.sensitivity import expected
+    from mobilekit.search.sensitivity import expected, factors
 
-    weights = weights_of(program)
+    weights, folded = weights_of(program), factors(program)
     most = max((float(one.max()) for one in moved.values()), default=1.0)
     found: dict[str, list[Choice]] = {}
     for words, layers in rows.items():
@@ -137,7 +140,13 @@ def choices_of(
             if name is None:
                 error = row.error_energy * most
             else:
-                error = expected(moved[name], weights[name], relative, by_channel=by_channel)
+                error = expected(
+                    moved[name],
+                    weights[name],
+                    relative,
+                    by_channel=by_channel,
+                    factor=folded.get(name),
+                )
             found.setdefault(row.layer, []).append(Choice(words, row.stored_bytes, error))
     return found
 
@@ -152,11 +161,12 @@ def solved(
 
     elements = {row.layer: row.elements for layers in rows.values() for row in layers}
     total = sum(elements.values())
-    if mixing.bound == "sqnr":
-        found = least_size(choices, 10 ** (-mixing.value / 10))
-    else:
-        size = mixing.value if mixing.bound == "size" else mixing.value * total / 8
-        found = least_error(choices, size)
+    with _without_stdout():
+        if mixing.bound == "sqnr":
+            found = least_size(choices, 10 ** (-mixing.value / 10))
+        else:
+            size = mixing.value if mixing.bound == "size" else mixing.value * total / 8
+            found = least_error(choices, size)
     common = Counter(one.name for one in found.values()).most_common(1)[0][0]
     layers = {layer: one.name for layer, one in found.items() if one.name != common}
     error = sum(one.error for one in found.values())
@@ -166,6 +176,22 @@ def solved(
         -10 * math.log10(error) if error else math.inf,
         tuple(_line(words, choices, total) for words in rows),
     )
+
+
+@contextlib.contextmanager
+def _without_stdout() -> Iterator[None]:
+    """Point descriptor 1 to nowhere inside the block: HiGHS leaves lines of its own there."""
+    library = ctypes.CDLL(None)
+    library.fflush(None)
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        library.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def literal(name: str) -> str:

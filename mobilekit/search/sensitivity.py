@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DRAWS = 4
 """Random directions per sample."""
+_EPSILON = {"aten.batch_norm.default": 7, "aten._native_batch_norm_legit_no_training.default": 6}
+"""Batch norm's operators → place of what is added to the variance."""
+_CONVOLUTIONS = {"aten.conv1d.default", "aten.conv2d.default", "aten.conv3d.default"}
 
 
 def sensitivities(
@@ -72,20 +75,59 @@ def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randint(0, 2, like.shape, generator=generator).to(like.dtype) * 2 - 1
 
 
-def expected(sensitivity: Tensor, weight: Tensor, relative: float, *, by_channel: bool) -> float:
+def factors(program: "Program") -> dict[str, Tensor]:
+    """Return, per weight of a convolution, what a batch norm that is folded into it multiplies it by.
+
+    Returns:
+        Name → float64 `[O]`, γ / √(σ² + ε), for convolutions whose only taker is a batch norm.
+    """
+    signature = program.exported.graph_signature
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    place, found = place_of(program), {}
+    for node in program.exported.graph.nodes:
+        if str(node.target) not in _EPSILON or str(node.args[0].target) not in _CONVOLUTIONS:
+            continue
+        weight = node.args[0].args[1]
+        if len(node.args[0].users) > 1 or len(weight.users) > 1 or weight.name not in names:
+            continue
+        scale, variance = (
+            None if one is None else program.exported.state_dict.get(names.get(one.name, ""))
+            for one in (node.args[1], node.args[4])
+        )
+        if variance is None:
+            continue
+        one = (variance.detach().double() + node.args[_EPSILON[str(node.target)]]).rsqrt()
+        found[names[weight.name].removeprefix(place)] = (
+            one if scale is None else one * scale.detach().double()
+        )
+    return found
+
+
+def expected(
+    sensitivity: Tensor,
+    weight: Tensor,
+    relative: float,
+    *,
+    by_channel: bool,
+    factor: Tensor | None = None,
+) -> float:
     """Return the relative energy by which outputs move when a layer's weights err by a relative energy.
 
     Args:
         sensitivity: of the layer, `[O]`.
         weight: `[O, …]`.
-        relative: energy of the errors over that of the weights.
+        relative: energy of the errors over that of the weights, both of the file.
         by_channel: errors are in proportion to the largest weight of each output channel (a scale per
             channel); else as large everywhere (a table per tensor).
+        factor: `[O]`, by which the file's weights are larger than the network's; 1 where None.
     """
-    total = relative * float((weight.double() ** 2).sum())
-    per = weight[0].numel()
+    squares = torch.ones(len(weight), dtype=torch.float64) if factor is None else factor**2
+    moved = torch.where(squares > 0, sensitivity / squares.clamp_min(1e-300), 0.0)
+    flat_weight = weight.double().flatten(1)
+    total = relative * float((flat_weight**2).sum(1) @ squares)
+    per = flat_weight.shape[1]
     if not by_channel:
-        return total / weight.numel() * float(sensitivity.sum())
-    peaks = weight.abs().flatten(1).amax(1).double() ** 2
+        return total / weight.numel() * float(moved.sum())
+    peaks = flat_weight.abs().amax(1) ** 2 * squares
     whole = float(peaks.sum())
-    return float((peaks / whole * total / per) @ sensitivity) if whole else 0.0
+    return float((peaks / whole * total / per) @ moved) if whole else 0.0

@@ -8,7 +8,7 @@ from torch import nn
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.export.program import trace
 from mobilekit.runtime.program import Program, weights_of
-from mobilekit.search.sensitivity import expected, sensitivities
+from mobilekit.search.sensitivity import expected, factors, sensitivities
 
 
 def program_of(network: nn.Module) -> Program:
@@ -66,6 +66,42 @@ def test_small_errors_move_the_outputs_as_expected(layer: str, by_channel: bool)
         parameter.copy_(weight)
     wanted = expected(found[layer], weight, 1e-6, by_channel=by_channel)
     assert wanted == pytest.approx(float(np.mean(moved)), rel=0.25)
+
+
+def test_errors_of_folded_weights_move_the_outputs_as_expected() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.Tanh(), nn.Conv2d(8, 6, 3),
+        nn.Flatten(), nn.Linear(96, 7),
+    )  # fmt: skip
+    norm = network[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    variance = torch.logspace(-3, 1, 8)
+    norm.running_var = variance
+    program = program_of(network)
+    found = factors(program)
+    factor = norm.weight.detach().double() / (variance.double() + norm.eps) ** 0.5
+    assert found.keys() == {"0.weight"}
+    assert found["0.weight"].tolist() == pytest.approx(factor.tolist())
+    weight, wide = weights_of(program)["0.weight"], factor.float().reshape(-1, 1, 1, 1)
+    module = program.exported.module()
+    parameter = dict(module.named_parameters())["net.0.weight"]
+    generator = torch.Generator().manual_seed(1)
+    moved = []
+    for _ in range(60):
+        noise = torch.randn(weight.shape, generator=generator)
+        noise = noise * 1e-3 * (weight * wide).norm() / noise.norm()
+        for one in samples():
+            with torch.no_grad():
+                parameter.copy_(weight)
+                before = module(torch.tensor(one["x"]))[0]
+                parameter.copy_(weight + noise / wide)
+                after = module(torch.tensor(one["x"]))[0]
+            moved.append(float(((after - before) ** 2).sum() / (before**2).sum()))
+    sensitivity = sensitivities(program, samples(), draws=64)["0.weight"]
+    wanted = expected(sensitivity, weight, 1e-6, by_channel=False, factor=factor)
+    assert wanted == pytest.approx(float(np.mean(moved)), rel=0.15)
+    plain = expected(sensitivity, weight, 1e-6, by_channel=False)
+    assert abs(plain / wanted - 1) > 0.2
 
 
 def test_a_layer_that_no_output_hears_has_none() -> None:

@@ -28,10 +28,10 @@ from mobilekit.compress.fitting.module import Fitting, collate_detection
 from mobilekit.compress.fitting.order import Order, Resumable
 from mobilekit.compress.fitting.rates import OptimizerConfig
 from mobilekit.compress.fitting.tasks import check_fits
+from mobilekit.compress.fitting.together import Together
 from mobilekit.compress.training import ActingCallback
 from mobilekit.core import files, histories
 from mobilekit.core.errors import (
-    ElsewhereError,
     OutputError,
     RecipeError,
     RuntimeUnavailableError,
@@ -68,6 +68,8 @@ def fit(
     callbacks: Sequence[pl.Callback] = (),
 ) -> tuple[History, tuple[str, ...]]:
     """Train a network in place; modes and random numbers are left as found.
+
+    Where several processes train together, each returns, with the same weights.
 
     Args:
         network: any module; of a detection, torchvision's kind.
@@ -144,7 +146,7 @@ def _run(
         acting, train, context.progress, training.folder, course.keep_epochs, training.digest
     )
     keeper = Keeper(place / LAST, course.checkpoint_every)
-    trainer.callbacks += [ActingCallback(acting), recorder, *callbacks, keeper]  # type: ignore[attr-defined]
+    trainer.callbacks += [ActingCallback(acting), recorder, *callbacks, Together(), keeper]  # type: ignore[attr-defined]
     checkpoint = _checkpoint(place, training, fitting) if training.resume else None
     if checkpoint is None:
         forget(place)
@@ -157,8 +159,6 @@ def _run(
             ckpt_path=checkpoint,
             weights_only=True,
         )
-    if trainer.global_rank > 0:
-        raise ElsewhereError("the first process goes on alone")
     elsewhere = isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
     _bring_back(network, fitting, acting, recorder, place / LAST if elsewhere else None)
     return recorder.history(fitting, training.train.provenance)

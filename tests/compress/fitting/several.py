@@ -17,8 +17,8 @@ from mobilekit.compress.during.kernel_sparsity import KernelSparsity
 from mobilekit.compress.during.sparsify import Sparsify
 from mobilekit.compress.fitting.fit import Course, fit
 from mobilekit.compress.fitting.rates import OptimizerConfig
+from mobilekit.compress.fitting.together import is_first
 from mobilekit.compress.training import ActingCallback
-from mobilekit.core.errors import ElsewhereError
 from tests.compress.fitting.material import context, drawn, plain
 
 METHODS = (
@@ -64,19 +64,24 @@ def main(folder: Path, flags: dict[str, Any], how: str) -> None:
     history, notes = fit(
         network, METHODS, course, chances, [Dump(folder), *([Kill()] if how == "kill" else [])]
     )
+    if how == "twice":
+        network.append(nn.BatchNorm1d(3).double())
+        again = replace(chances, training=replace(chances.training, folder=folder / "2"))
+        fit(network, [], Course(1, 20, OptimizerConfig("adam", 1e-2)), again)
+        rank = os.environ.get("LOCAL_RANK", "0")
+        torch.save(network.state_dict(), folder / f"again-{rank}.pt")
+        return
     content = {
         "weights": network.state_dict(),
         "losses": [epoch.loss for epoch in history.epochs],
         "metrics": [epoch.metric for epoch in history.epochs],
         "notes": list(notes),
     }
-    torch.save(content, folder / "result.pt")
+    if is_first():
+        torch.save(content, folder / "result.pt")
 
 
 if __name__ == "__main__":
     strategy = sys.argv[2]
     several = {"devices": 2, "strategy": strategy} if strategy != "none" else {}
-    try:
-        main(Path(sys.argv[1]), {"accelerator": "cpu", **several}, sys.argv[-1])
-    except ElsewhereError:
-        sys.exit(0)
+    main(Path(sys.argv[1]), {"accelerator": "cpu", **several}, sys.argv[-1])

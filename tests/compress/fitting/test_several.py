@@ -82,6 +82,16 @@ def test_two_processes_give_the_masks_and_weights_of_one(single: Path, tmp_path:
     compare(single, tmp_path)
 
 
+def test_two_processes_go_on_together_and_end_with_the_same_bits(tmp_path: Path) -> None:
+    found = trained(tmp_path, "ddp", "twice")
+    assert found.returncode == 0, found.stderr
+    first, second = (read(tmp_path / f"again-{rank}.pt") for rank in (0, 1))
+    assert any(name.endswith("running_mean") for name in first)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
 @pytest.mark.slow
 def test_forked_processes_give_the_masks_and_weights_of_one(single: Path, tmp_path: Path) -> None:
     found = trained(tmp_path, "ddp_fork")

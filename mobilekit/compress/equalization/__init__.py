@@ -1,0 +1,1 @@
+"""Equalization: which layers hand channels to one another, and how large each channel should be."""
