@@ -30,7 +30,7 @@ class Sizes:
     def __init__(self, layer: Layer, repeat: int) -> None:
         weight = layer.module.weight
         assert isinstance(weight, Tensor)  # noqa: S101  a layer is found by its weight
-        parts = split(weight, layer.groups).abs().amax(-1)
+        parts = _split(weight, layer.groups).abs().amax(-1)
         kernels = parts.transpose(1, 2) if layer.transposed else parts
         groups, outputs, inputs = kernels.shape
         self._kernels = kernels.reshape(groups, outputs, inputs // repeat, repeat).amax(-1)
@@ -96,10 +96,19 @@ def scaling(pairs: Sequence[Pair]) -> Scaling:
     return Scaling(sizes, rounds, before, _precision(pairs, sizes))
 
 
-def split(weight: Tensor, groups: int) -> Tensor:
-    """View a weight `[A, B, *kernel]` as `[groups, A / groups, B, kernel]`, in float64."""
-    rows, columns = weight.shape[:2]
-    return weight.detach().double().reshape(groups, rows // groups, columns, -1)
+def rescale(layer: Layer, sizes: Sizes) -> None:
+    """Multiply rows and columns of a layer's weight in place, in float64, and its bias."""
+    weight, bias = layer.module.weight, layer.module.bias
+    assert isinstance(weight, Tensor)  # noqa: S101  a layer is found by its weight
+    parts = _split(weight, layer.groups)
+    first, second = sizes.rows, sizes.columns
+    if layer.transposed:
+        first, second = second, first
+    with torch.no_grad():
+        scaled = parts * first[:, :, None, None] * second[:, None, :, None]
+        weight.copy_(scaled.reshape(weight.shape))
+        if isinstance(bias, Tensor):
+            bias.copy_(bias.double() * sizes.rows.flatten())
 
 
 def _alive(pair: Pair, sizes: dict[nn.Module, Sizes]) -> Tensor:
@@ -128,3 +137,9 @@ def _precision(pairs: Sequence[Pair], sizes: dict[nn.Module, Sizes]) -> float:
 
 def _share(ranges: Tensor) -> Tensor:
     return ranges / ranges.max().clamp_min(torch.finfo(ranges.dtype).tiny)
+
+
+def _split(weight: Tensor, groups: int) -> Tensor:
+    """View a weight `[A, B, *kernel]` as `[groups, A / groups, B, kernel]`, in float64."""
+    rows, columns = weight.shape[:2]
+    return weight.detach().double().reshape(groups, rows // groups, columns, -1)

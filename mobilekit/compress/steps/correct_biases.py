@@ -29,11 +29,10 @@ from typing import Annotated
 import msgspec
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from mobilekit.compress.base import Context, StepReport, count_parameters
 from mobilekit.compress.graph.untouched import evaluating
-from mobilekit.compress.quantization.hooks import Hooks
+from mobilekit.compress.quantization.means import means_of, set_means
 from mobilekit.compress.quantization.swapping import Swap
 from mobilekit.compress.quantization.targets import targets, trainable
 from mobilekit.compress.quantization.weights import grid_of
@@ -80,7 +79,7 @@ def correct_biases(
         _check(each.form.words)
     grids = {each.name: grid_of(each, learned=False) for each in wanted}
     Swap(grids, {each.name: each.weight for each in wanted}).bake()
-    means = _means(network, inputs)
+    means = means_of(network, inputs)
     result = duplicate(rounded)
     biases = Counter(id(each) for _, each in result.named_parameters(remove_duplicate=False))
     chosen = [
@@ -92,7 +91,7 @@ def correct_biases(
         raise NoEffectError(
             "correct_biases: no layer that is rounded runs once as a module with a bias of its own"
         )
-    _correct(result, inputs, {name: means[name] for name in chosen})
+    set_means(result, inputs, {name: means[name] for name in chosen})
     left = tuple(each.name for each in wanted if each.name not in chosen)
     return Corrected(result, rounded, tuple(chosen), left)
 
@@ -121,17 +120,19 @@ class CorrectBiases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ModelError: a weight that is computed from others.
             DataError: no or unfit calibration inputs.
         """
-        inputs = _first(context.calibration, self.images)
+        inputs, others = _parted(context.calibration, self.images)
         seen = len(inputs[0])
         context.progress(f"correcting biases on {seen} inputs")
         found = correct_biases(network, inputs, self.form, self.layers)
-        measure = sqnr(network, [inputs], context.provenance)
+        judged = others if len(others[0]) else inputs
+        measure = sqnr(network, [judged], context.provenance)
         with evaluating(found.rounded), evaluating(found.network):
             before, after = measure.of(found.rounded), measure.of(found.network)
         of = f" of {context.provenance}" if context.provenance else ""
         notes = [
             f"{len(found.corrected)} layers rounded for {self.form} and corrected, on {seen} inputs{of}",
-            f"outputs at {before:.1f} dB when rounded, {after:.1f} dB when corrected, on the same inputs",
+            f"outputs at {before:.1f} dB when rounded, {after:.1f} dB when corrected, on"
+            f" {f'{len(judged[0])} others' if len(others[0]) else 'the same inputs'}",
             *(f"{name} is rounded, not corrected" for name in found.left),
         ]
         counts = count_parameters(network), count_parameters(found.network)
@@ -145,8 +146,10 @@ def _check(words: str) -> None:
         )
 
 
-def _first(batches: Sequence[tuple[Tensor, ...]], count: int) -> tuple[Tensor, ...]:
-    """Join batches of the first one's shapes into one of at most `count` inputs."""
+def _parted(
+    batches: Sequence[tuple[Tensor, ...]], count: int
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Join batches of the first one's shapes; return at most `count` inputs, and as many of the rest."""
     if not batches:
         raise DataError(
             "correct_biases: there are no calibration inputs; give some tens of images like those of real"
@@ -154,78 +157,5 @@ def _first(batches: Sequence[tuple[Tensor, ...]], count: int) -> tuple[Tensor, .
         )
     shapes = [tensor.shape[1:] for tensor in batches[0]]
     alike = [batch for batch in batches if [tensor.shape[1:] for tensor in batch] == shapes]
-    return tuple(torch.cat(parts)[:count] for parts in zip(*alike, strict=True))
-
-
-def _mean(module: nn.Module, outputs: Tensor) -> Tensor:
-    """Return the mean of each channel, shaped to be added to outputs, in float64."""
-    spatial = len(module.kernel_size) if isinstance(module, _ConvNd) else 0
-    axis = outputs.ndim - spatial - 1
-    others = [dim for dim in range(outputs.ndim) if dim != axis]
-    return outputs.double().mean(others).reshape(-1, *[1] * spatial)
-
-
-def _layers(network: nn.Module) -> dict[str, _ConvNd | nn.Linear]:
-    return {
-        path: module
-        for path, module in network.named_modules()
-        if isinstance(module, (_ConvNd, nn.Linear)) and path
-    }
-
-
-def _means(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Return the means of every layer that runs once."""
-    hooks, found, runs = Hooks(), dict[str, Tensor](), Counter[str]()
-
-    def watch(path: str, module: nn.Module) -> None:
-        def act(outputs: Tensor | None) -> None:
-            if outputs is not None:
-                runs[path] += 1
-                found[path] = _mean(module, outputs)
-
-        hooks.behind(module, act)
-
-    for path, module in _layers(network).items():
-        watch(path, module)
-    _run(network, inputs, hooks)
-    for path, mean in found.items():
-        if not mean.isfinite().all():
-            raise DataError(
-                f"correct_biases: the calibration inputs give {path} no finite means; look for NaN in them"
-            )
-    return {path: mean for path, mean in found.items() if runs[path] == 1}
-
-
-def _correct(network: nn.Module, inputs: Sequence[Tensor], means: Mapping[str, Tensor]) -> None:
-    """Change biases while the network runs, so that each layer sees what the ones before it give now."""
-    hooks = Hooks()
-
-    def mend(module: _ConvNd | nn.Linear, wanted: Tensor) -> None:
-        def act(outputs: Tensor | None) -> Tensor | None:
-            if outputs is None:
-                return None
-            change = (wanted - _mean(module, outputs)).to(outputs.dtype)
-            assert module.bias is not None  # noqa: S101  given below
-            module.bias.data.add_(change.flatten())
-            return outputs + change
-
-        hooks.behind(module, act)
-
-    layers = _layers(network)
-    for path, wanted in means.items():
-        module = layers[path]
-        if module.bias is None:
-            module.bias = nn.Parameter(module.weight.new_zeros(wanted.numel()))
-        mend(module, wanted)
-    _run(network, inputs, hooks)
-
-
-def _run(network: nn.Module, inputs: Sequence[Tensor], hooks: Hooks) -> None:
-    try:
-        with evaluating(network):
-            network(*inputs)
-    except (RuntimeError, ValueError, TypeError) as problem:
-        words = " ".join(str(problem).split())[:200]
-        raise DataError(f"correct_biases: calibration inputs: {words}") from problem
-    finally:
-        hooks.remove()
+    joined = [torch.cat(parts) for parts in zip(*alike, strict=True)]
+    return tuple(one[:count] for one in joined), tuple(one[count : 2 * count] for one in joined)

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from mobilekit.compress.base import Context, StepReport, count_parameters
 from mobilekit.compress.checking import residual, resolutions
 from mobilekit.compress.equalization.pairs import Left, Pair, pairs_of
-from mobilekit.compress.equalization.scales import ROUNDS, Scaling, Sizes, scaling, split
+from mobilekit.compress.equalization.scales import ROUNDS, Scaling, rescale, scaling
 from mobilekit.compress.folding.layers import Layer
 from mobilekit.compress.graph.record import record
 from mobilekit.compress.steps.fold import duplicate
@@ -89,7 +89,7 @@ def equalize(network: nn.Module, inputs: Sequence[Tensor], skip: Collection[str]
             " step out"
         )
     for module, layer in layers.items():
-        _rescale(layer, plan.sizes[module])
+        rescale(layer, plan.sizes[module])
         _finite(layer, "is too large for its type when equalized; name the layer in `skip`")
     return _account(result, pairs, left, plan)
 
@@ -160,21 +160,6 @@ def _nothing(left: Sequence[Left]) -> str:
     more = f" (and {len(left) - 3} more)" if len(left) > 3 else ""
     reasons = "; ".join(f"{one.path}: {one.reason}" for one in left[:3])
     return f"no two layers can be equalized: {reasons}{more}"
-
-
-def _rescale(layer: Layer, sizes: Sizes) -> None:
-    """Multiply rows and columns of a layer's weight in place, in float64, and its bias."""
-    weight, bias = layer.module.weight, layer.module.bias
-    assert isinstance(weight, Tensor)  # noqa: S101  a layer is found by its weight
-    parts = split(weight, layer.groups)
-    first, second = sizes.rows, sizes.columns
-    if layer.transposed:
-        first, second = second, first
-    with torch.no_grad():
-        scaled = parts * first[:, :, None, None] * second[:, None, :, None]
-        weight.copy_(scaled.reshape(weight.shape))
-        if isinstance(bias, Tensor):
-            bias.copy_(bias.double() * sizes.rows.flatten())
 
 
 def _finite(layer: Layer, words: str) -> None:

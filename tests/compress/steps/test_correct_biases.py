@@ -143,6 +143,7 @@ def test_the_step_says_what_it_gained_and_takes_so_many_images():
         float(part.split(" dB")[0].split()[-1]) for part in report.notes[1].split(",")[:2]
     )
     assert after > before + 3
+    assert report.notes[1].endswith("dB when corrected, on 16 others")
     assert report.residual is None
     torch.testing.assert_close(
         outputs(result, images(40)[:24])[-1], outputs(network, images(40)[:24])[-1], **CLOSE
@@ -169,3 +170,9 @@ def test_bad_input_is_named():
         CorrectBiases(form="weights:palette4")
     with pytest.raises(RecipeError, match=r"correct_biases: .* is no form to train for"):
         CorrectBiases(form="float16")
+
+
+def test_without_other_images_the_gain_is_judged_on_the_same():
+    context = Context(inputs=[images(1)], calibration=((images(),),))
+    _, report = CorrectBiases(form="weights:int4").apply(chain(), context)
+    assert report.notes[1].endswith("on the same inputs")
