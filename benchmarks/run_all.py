@@ -20,6 +20,11 @@ SCRIPTS = (
     "faults.py",
     "regularization_cost.py",
     "sparsify_cost.py",
+    "quantization_time.py",
+    "quantization_accuracy.py",
+    "quantization_aware.py",
+    "mixed_precision.py",
+    "deep_compression.py",
 )
 
 

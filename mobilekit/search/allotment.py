@@ -69,6 +69,7 @@ def _solved(choices: Choices, wanted: str, bounded: str, bound: float) -> dict[s
     once = np.zeros((len(layers), len(flat)))
     for column, (layer, _) in enumerate(flat):
         once[layers.index(layer), column] = 1
+    # What is beyond the bound by itself is beyond it by any measure: huge numbers stop the solver.
     unit, scale = max(bound, 1e-300), cost.max(initial=0.0) or 1.0
     found = milp(
         cost / scale,
@@ -76,7 +77,7 @@ def _solved(choices: Choices, wanted: str, bounded: str, bound: float) -> dict[s
         bounds=Bounds(0, 1),
         constraints=[
             LinearConstraint(once, 1, 1),
-            LinearConstraint(used[None] / unit, -np.inf, 1 + 1e-12),
+            LinearConstraint(np.minimum(used / unit, 2.0)[None], -np.inf, 1 + 1e-12),
         ],
         options={"mip_rel_gap": GAP},
     )
