@@ -17,7 +17,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import outcome
 import torch
-from theses import GREY, interval, lenet, seeded
+from lenet_l1l2 import lenet
+from theses import GREY, interval, seeded
 from torch import nn
 
 from mobilekit.compress.base import Context, During, Training
