@@ -18,7 +18,7 @@ from mobilekit.core.reports import (
     ParityReport,
     StepReport,
 )
-from mobilekit.core.targets import Target
+from mobilekit.core.targets import Target, format_of, quantization_of
 from mobilekit.core.tensors import TensorSpec
 
 SCHEMA_VERSION = 1
@@ -171,6 +171,20 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest.seal != seal_of(manifest):
         raise ArtifactError(f"{path}: was edited after mobilekit wrote it; export the model again")
     return manifest
+
+
+def floats_of(manifest: Manifest, kind: str) -> ModelFile:
+    """Return an artifact's file of floats of a format, of which smaller ones are made.
+
+    Raises:
+        ArtifactError: it has none.
+    """
+    for file in manifest.files:
+        if format_of(file.target) == kind and quantization_of(file.target) is None:
+            return file
+    raise ArtifactError(
+        f"{manifest.name}: has no {kind} file of floats that a smaller one can be made of"
+    )
 
 
 def is_artifact(folder: Path) -> bool:

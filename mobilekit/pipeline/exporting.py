@@ -22,7 +22,6 @@ from mobilekit.core.targets import (
     OnnxTarget,
     SourceTarget,
     Target,
-    TfliteTarget,  # noqa: F401  in a doctest
     format_of,
     variant_of,
 )
@@ -322,6 +321,7 @@ def _attempt(
 def _words(targets: tuple[Target, ...]) -> str:
     """Name formats, with the forms that each is made in.
 
+    >>> from mobilekit.core.targets import TfliteTarget
     >>> _words((TfliteTarget(), TfliteTarget(quantize="int8"), OnnxTarget()))
     'tflite (float32, static:int8), onnx'
     """

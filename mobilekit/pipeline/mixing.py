@@ -1,12 +1,9 @@
 """A form for each layer: the least error within a size, or the smallest file within an error."""
 
-import contextlib
-import ctypes
 import math
-import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,8 +14,8 @@ from mobilekit.core.artifact import Manifest
 from mobilekit.core.errors import RecipeError
 from mobilekit.core.quantization import Quantization, parse
 from mobilekit.core.reports import LayerQuantization
-from mobilekit.core.support import require
-from mobilekit.core.targets import CoremlTarget, format_of
+from mobilekit.core.support import Place, require
+from mobilekit.core.targets import CoremlTarget
 from mobilekit.pipeline import samples
 
 if TYPE_CHECKING:
@@ -36,7 +33,7 @@ GLYPHS = "*?["
 class Mixing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be chosen for each layer, and what all together must keep to."""
 
-    format: str
+    format: Place
     forms: tuple[str, ...]
     bound: Bound
     """Bits per weight at most, scales and tables included; bytes of weights at most; or least SQNR of the
@@ -64,13 +61,14 @@ def mix(
 
     Raises:
         RecipeError: one form only, forms of different activations, or a bound that none of them can keep.
+        ArtifactError: there is no file of floats of the format.
     """
     from mobilekit.runtime import program as programs
     from mobilekit.search.sensitivity import sensitivities
 
     _check(mixing)
     program = programs.load(folder / artifact.PROGRAM)
-    rows = {form: _made(folder, manifest, mixing.format, form, progress) for form in mixing.forms}
+    rows = _made(folder, manifest, mixing, progress)
     progress("measuring how much each layer's weights matter")
     chosen = samples.choose_images(None, images, seed)
     group = samples.sample_inputs(program, chosen, manifest.normalization, seed)[0]
@@ -90,29 +88,31 @@ def _check(mixing: Mixing) -> None:
 
 
 def _made(
-    folder: Path, manifest: Manifest, kind: str, words: str, progress: Progress
-) -> tuple[LayerQuantization, ...]:
-    """Make one form of the whole file, for its layers' sizes and errors."""
+    folder: Path, manifest: Manifest, mixing: Mixing, progress: Progress
+) -> dict[str, tuple[LayerQuantization, ...]]:
+    """Make each form of the whole file, for its layers' sizes and errors."""
     from mobilekit.export.processes import Worker
     from mobilekit.export.quantization.job import Job
 
-    file = next(one for one in manifest.files if format_of(one.target) == kind)
+    kind, file = mixing.format, artifact.floats_of(manifest, mixing.format)
     system = file.target.minimum_os if isinstance(file.target, CoremlTarget) else ""
-    require(parse(words), kind, system or "ios18")  # type: ignore[arg-type]
-    progress(f"trying {words}")
+    for words in mixing.forms:
+        require(parse(words), kind, system or "ios18")
+    found = {}
     with Worker(kind) as worker, tempfile.TemporaryDirectory(prefix="mobilekit-") as scratch:
-        made = worker.quantize(
-            Job(
+        for index, words in enumerate(mixing.forms):
+            progress(f"trying {words}")
+            job = Job(
                 "quantize",
                 kind,
                 str(folder / file.path),
-                str(Path(scratch) / f"tried{Path(file.path).suffix}"),
+                str(Path(scratch) / f"{index}{Path(file.path).suffix}"),
                 Quantization(words),
                 str(folder / artifact.PROGRAM),
                 system,
             )
-        )
-    return made.layers
+            found[words] = worker.quantize(job).layers
+    return found
 
 
 def choices_of(
@@ -161,12 +161,11 @@ def solved(
 
     elements = {row.layer: row.elements for layers in rows.values() for row in layers}
     total = sum(elements.values())
-    with _without_stdout():
-        if mixing.bound == "sqnr":
-            found = least_size(choices, 10 ** (-mixing.value / 10))
-        else:
-            size = mixing.value if mixing.bound == "size" else mixing.value * total / 8
-            found = least_error(choices, size)
+    if mixing.bound == "sqnr":
+        found = least_size(choices, 10 ** (-mixing.value / 10))
+    else:
+        size = mixing.value if mixing.bound == "size" else mixing.value * total / 8
+        found = least_error(choices, size)
     common = Counter(one.name for one in found.values()).most_common(1)[0][0]
     layers = {layer: one.name for layer, one in found.items() if one.name != common}
     error = sum(one.error for one in found.values())
@@ -176,22 +175,6 @@ def solved(
         -10 * math.log10(error) if error else math.inf,
         tuple(_line(words, choices, total) for words in rows),
     )
-
-
-@contextlib.contextmanager
-def _without_stdout() -> Iterator[None]:
-    """Point descriptor 1 to nowhere inside the block: HiGHS leaves lines of its own there."""
-    library = ctypes.CDLL(None)
-    library.fflush(None)
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        yield
-    finally:
-        library.fflush(None)
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def literal(name: str) -> str:

@@ -8,10 +8,10 @@ import msgspec
 
 from mobilekit.core import artifact, files
 from mobilekit.core.artifact import Failure, Manifest, ModelFile
-from mobilekit.core.errors import ArtifactError, ExportError, MobilekitError
+from mobilekit.core.errors import ExportError, MobilekitError
 from mobilekit.core.quantization import Quantization
 from mobilekit.core.reports import DelegationReport
-from mobilekit.core.targets import Target, format_of, quantization_of, quantized
+from mobilekit.core.targets import format_of, quantized
 from mobilekit.pipeline import samples
 from mobilekit.pipeline.calibrating import ranges
 from mobilekit.pipeline.delivering import Delivered, Material, add
@@ -42,20 +42,14 @@ def quantize(
     folder = Path(request.reference)
     manifest = artifact.read_manifest(folder)
     artifact.check_files(folder, manifest)
-    targets = tuple(quantized(_floats(manifest, kind, folder), how) for kind, how in wanted)
+    targets = tuple(
+        quantized(artifact.floats_of(manifest, kind).target, how) for kind, how in wanted
+    )
     plan = Plan(request=request, targets=targets, seed=request.seed)
     with files.replacing(folder) as fresh:
         shutil.copytree(folder, fresh, dirs_exist_ok=True)
         manifest = _add(fresh, manifest, plan, progress)
     return folder, manifest
-
-
-def _floats(manifest: Manifest, kind: str, folder: Path) -> Target:
-    """Return the target of an artifact's file of floats of a format."""
-    for file in manifest.files:
-        if format_of(file.target) == kind and quantization_of(file.target) is None:
-            return file.target
-    raise ArtifactError(f"{folder}: has no {kind} file of floats that a smaller one can be made of")
 
 
 def _add(fresh: Path, manifest: Manifest, plan: Plan, progress: Progress) -> Manifest:
@@ -110,11 +104,7 @@ def _made(
         if not targets:
             continue
         progress(f"quantizing the {kind} file")
-        file = next(
-            one
-            for one in manifest.files
-            if format_of(one.target) == kind and quantization_of(one.target) is None
-        )
+        file = artifact.floats_of(manifest, kind)
         try:
             outcomes += add(material, file, targets, debug=plan.request.debug)
         except MobilekitError as problem:

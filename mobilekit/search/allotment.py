@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from mobilekit.core.errors import RecipeError
+from mobilekit.runtime.quiet import without_stdout
 
 GAP = 1e-6
 """Relative distance from the best that is good enough."""
@@ -71,16 +72,15 @@ def _solved(choices: Choices, wanted: str, bounded: str, bound: float) -> dict[s
         once[layers.index(layer), column] = 1
     # What is beyond the bound by itself is beyond it by any measure: huge numbers stop the solver.
     unit, scale = max(bound, 1e-300), cost.max(initial=0.0) or 1.0
-    found = milp(
-        cost / scale,
-        integrality=np.ones(len(flat)),
-        bounds=Bounds(0, 1),
-        constraints=[
-            LinearConstraint(once, 1, 1),
-            LinearConstraint(np.minimum(used / unit, 2.0)[None], -np.inf, 1 + 1e-12),
-        ],
-        options={"mip_rel_gap": GAP},
-    )
+    within = LinearConstraint(np.minimum(used / unit, 2.0)[None], -np.inf, 1 + 1e-12)
+    with without_stdout():  # HiGHS leaves lines of its own there
+        found = milp(
+            cost / scale,
+            integrality=np.ones(len(flat)),
+            bounds=Bounds(0, 1),
+            constraints=[LinearConstraint(once, 1, 1), within],
+            options={"mip_rel_gap": GAP},
+        )
     if found.x is None:
         raise RecipeError(f"quantize: no choice of forms was found ({found.message})")
     taken = np.flatnonzero(np.rint(found.x))

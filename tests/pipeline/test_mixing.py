@@ -1,8 +1,5 @@
 """What each layer may become and what is chosen of it, without files."""
 
-import ctypes
-import os
-
 import pytest
 import torch
 from torch import nn
@@ -11,7 +8,6 @@ from mobilekit.core.reports import LayerQuantization
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.export.program import trace
 from mobilekit.pipeline.mixing import Mixing, choices_of, solved
-from mobilekit.search import allotment
 from mobilekit.search.allotment import Choice
 
 FORMS = ("weights:palette2", "weights:palette8")
@@ -56,22 +52,3 @@ def test_the_layer_that_matters_gets_the_bits() -> None:
     assert mixed.mean_bits == 5.0
     assert mixed.expected_sqnr_db == pytest.approx(9.9568, abs=1e-3)
     assert mixed.uniform[0] == "weights:palette2 for all: 2.00 bits, 2.2 dB expected"
-
-
-def test_a_solver_s_own_words_are_not_the_result(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    library = ctypes.CDLL(None)
-    found = {"a": Choice("weights:palette8", 80, 0.1)}
-
-    def chatty(*_: object) -> dict[str, Choice]:
-        library.puts(b"by the library's buffer")
-        os.write(1, b"by the descriptor\n")
-        return found
-
-    monkeypatch.setattr(allotment, "least_error", chatty)
-    mixing = Mixing("coreml", FORMS, "size", 80)
-    solved(mixing, rows("a"), {"a": [found["a"]]})
-    library.puts(b"after")
-    library.fflush(None)
-    assert capfd.readouterr().out == "after\n"

@@ -154,6 +154,8 @@ def test_a_form_per_layer_keeps_to_its_bits(made: Path) -> None:
     with pytest.raises(RecipeError, match="two forms or more"):
         mix(made, manifest, Mixing("tflite", forms[:1], "mean_bits", 8.0), 2, 0, quiet)
     some = ("weights:int8", "static:int8")
+    with pytest.raises(ArtifactError, match="has no coreml file of floats"):
+        mix(made, manifest, Mixing("coreml", forms, "mean_bits", 8.0), 2, 0, quiet)
     with pytest.raises(RecipeError, match="static:int8 differ"):
         mix(made, manifest, Mixing("tflite", some, "mean_bits", 8.0), 2, 0, quiet)
     exact = mix(made, manifest, Mixing("tflite", forms, "sqnr", 30.0), 2, 0, quiet)

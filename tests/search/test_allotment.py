@@ -1,12 +1,16 @@
 """Choices within a budget against all that there are."""
 
+import ctypes
 import itertools
+import os
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobilekit.core.errors import RecipeError
+from mobilekit.search import allotment
 from mobilekit.search.allotment import Choice, by_size, least_error, least_size
 
 layers = st.lists(
@@ -70,3 +74,22 @@ def test_by_size_gives_the_small_form_until_it_fits() -> None:
     }
     with pytest.raises(RecipeError, match="takes 10 bytes"):
         by_size(choices, 10, largest_first=True)
+
+
+def test_the_solver_s_own_words_are_held_back(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, solve = ctypes.CDLL(None), allotment.milp
+
+    def chatty(*given: Any, **options: Any) -> Any:
+        library.puts(b"by the library's buffer")
+        os.write(1, b"by the descriptor\n")
+        return solve(*given, **options)
+
+    monkeypatch.setattr(allotment, "milp", chatty)
+    library.puts(b"before")
+    found = least_error({"a": [Choice("weights:palette8", 80, 0.1)]}, 80)
+    library.puts(b"after")
+    library.fflush(None)
+    assert found["a"].size == 80
+    assert capfd.readouterr().out == "before\nafter\n"

@@ -7,7 +7,7 @@ What it does:
 
 When to use it:
     To make a network small on disk or to download: with pruned weights and a Huffman code, as deep
-    compression does. A Core ML file of the same bits (`weights:palette5`-like) holds the values exactly.
+    compression does. A Core ML palette of one bit more holds the values: zero is one too.
 
 When not:
     For speed: values are shared, not fewer. And for formats that store integers (LiteRT).
