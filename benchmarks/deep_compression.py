@@ -5,6 +5,8 @@ LeNet learns the digits that mobilekit draws. Dense, it is trained for as many e
 in all. Sizes count everything that a decoder needs: code books, tables of the codes, headers, biases.
 
 Settings were chosen on --validation: seed 100, and digits of another seed than those that are tested on.
+The first ones, 82 times smaller, lost 0.19 points on the test images; so these compress less, and are
+tested on digits that were not looked at before.
 """
 
 import os
@@ -32,9 +34,9 @@ from mobilekit.data.task import Labelled
 from mobilekit.profile.coding import coded
 
 RATIO, LOST = 35.0, 0.001
-SPARSITY = {"0": 0.3, "2": 0.88, "5": 0.97, "7": 0.85}
+SPARSITY = {"0": 0.2, "2": 0.7, "5": 0.93, "7": 0.7}
 """Per layer: two convolutions, two linear ones."""
-BITS = {"0": 5, "2": 4, "5": 3, "7": 4}
+BITS = {"0": 6, "2": 5, "5": 4, "7": 5}
 EPOCHS = (8, 14, 6)
 """Dense, while weights vanish, while they share values."""
 
@@ -70,9 +72,8 @@ def main() -> int:
 
 def once(seed: int, *, validation: bool) -> dict[str, float]:
     """Train dense and compressed; return errors and the ratio of sizes."""
-    learn, judge = open_data(DigitsConfig(8_000, 5_000))
-    if validation:
-        judge = open_data(DigitsConfig(10, 5_000, seed=1))[1]
+    learn, _ = open_data(DigitsConfig(8_000, 5_000))
+    _, judge = open_data(DigitsConfig(10, 5_000, seed=1 if validation else 2))
     network = seeded(lenet, seed)
     dense = train(network, [], (learn, judge), sum(EPOCHS), seed, 1e-3)
     network = seeded(lenet, seed)

@@ -78,7 +78,16 @@ def row(name: str, text: str, observer: str) -> dict[str, Any]:
         recipe = Path(scratch) / "recipe.toml"
         head = f'name = "net"\nseed = 3\n{TARGETS.format(observer=observer)}'
         recipe.write_text(head + text)
-        command = ["mobilekit", "run", str(recipe), "--out", str(Path(scratch) / "net"), "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "mobilekit",
+            "run",
+            str(recipe),
+            "--out",
+            str(Path(scratch) / "net"),
+            "--json",
+        ]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         files = {one["path"]: one for one in json.loads(done.stdout)["files"]}
         floats, small = files["model.tflite"], files["model-static-int8.tflite"]

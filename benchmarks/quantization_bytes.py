@@ -62,7 +62,19 @@ def made(net: str, kind: str) -> list[dict[str, Any]]:
         row.example for row in TABLE if row.format == kind and row.example != "float16"
     )
     with tempfile.TemporaryDirectory() as scratch:
-        command = ["mobilekit", "export", net, "--to", kind, "--quantize", forms, "--runs", "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "mobilekit",
+            "export",
+            net,
+            "--to",
+            kind,
+            "--quantize",
+            forms,
+            "--runs",
+            "0",
+        ]
         command += ["--minimum-os", "ios18", "--count", "2", "--calibrate-count", "4", "--json"]
         command += ["--input", NETS[net]] if NETS.get(net) else []
         command += ["--out", str(Path(scratch) / "out")]
