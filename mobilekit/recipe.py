@@ -2,9 +2,10 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from mobilekit.compress.registry import step_of
 from mobilekit.core.config import read_toml
@@ -26,6 +27,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: tuple[dict[str, Any], ...] = ()
     data: DataConfig | None = None
     """What is trained on and judged on."""
+    judged: tuple[DataConfig, ...] = ()
+    """Further data sets, never trained on: their test images are judged after each step, and with each file."""
+    judged_images: Annotated[int, Meta(ge=1)] = 1000
+    """Images of each set, at most, that are judged after each step."""
 
     @property
     def digest(self) -> str:
@@ -50,6 +55,8 @@ def read_recipe(path: Path) -> Recipe:
             raise RecipeError(
                 f"{file}: steps[{index}]: train needs a data set; add data = {{ kind = ... }}"
             )
+    if recipe.judged and recipe.data is None:
+        raise RecipeError(f"{file}: judged: needs a data set; add data = {{ kind = ... }}")
     if not recipe.targets:
         raise RecipeError(f"{file}: targets: a recipe needs at least one target")
     return recipe

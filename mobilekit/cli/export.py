@@ -155,6 +155,7 @@ def _tell(folder: Path, manifest: "Manifest") -> None:
     """Print the table, and what a person should not miss."""
     from mobilekit.report import quantization, tables, words
 
+    _tell_stages(manifest)
     rows, columns = tables.export_rows(manifest), tables.EXPORT_COLUMNS
     title = f"{manifest.name} → {folder}  {words.WEIGHTS[manifest.weights]}".rstrip()
     console.print_table(rows, columns, title)
@@ -170,3 +171,14 @@ def _tell(folder: Path, manifest: "Manifest") -> None:
             console.warn(f"{file.path}: {file.parity.verdict}: {file.parity.reason}")
     for failure in manifest.failures:
         console.warn(failure.reason)
+
+
+def _tell_stages(manifest: "Manifest") -> None:
+    """Print what the network was worth after each step of a recipe."""
+    from mobilekit.report import tables
+
+    rows, columns = tables.stage_rows(manifest)
+    if rows:
+        console.print_table(
+            rows, columns, "; ".join(("step by step", *tables.stage_notes(manifest)))
+        )

@@ -72,6 +72,8 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the weights of each layer are stored; empty for a file of floats."""
     metric: MetricReport | None = None
     """On labelled images, where there are any."""
+    elsewhere: tuple[MetricReport, ...] = ()
+    """On the images of further data sets that the recipe names."""
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -240,6 +240,23 @@ class KeptInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The input is flattened to `[N, C·H·W]` first: the indices are those of single values."""
 
 
+class MetricReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a network's or a file's answers to labelled images are worth."""
+
+    metric: str
+    """accuracy or mean_iou, 0–1; greater is better."""
+    value: float
+    network: float
+    """Of the network itself, on the same images."""
+    images: int
+    data: str
+    """Where the images come from."""
+    figures: dict[str, float] = {}
+    """All figures of the task by name, such as mean_f1, boundary_f, roc_auc: 0–1, but `loss`."""
+    per_class: dict[str, dict[str, float]] = {}
+    """Class → figure → value; of classes that occur."""
+
+
 class StepReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a compression step did to a network: raw numbers and words, ready for JSON."""
 
@@ -259,6 +276,8 @@ class StepReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Their names."""
     plan: QuantizationPlan | None = None
     """Grids that weights were left on by quantization-aware training."""
+    metrics: tuple[MetricReport, ...] = ()
+    """What the network was worth after the step: on the recipe's test images, and on each further set."""
 
 
 class LayerQuantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -292,19 +311,6 @@ class LayerQuantization(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         if self.signal_energy == 0.0:
             return -math.inf
         return 10.0 * math.log10(self.signal_energy / self.error_energy)
-
-
-class MetricReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a file's answers on labelled images are worth."""
-
-    metric: str
-    """accuracy or mean_iou, 0–1; greater is better."""
-    value: float
-    network: float
-    """Of the network itself, on the same images."""
-    images: int
-    data: str
-    """Where the images come from."""
 
 
 class SensitivityPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

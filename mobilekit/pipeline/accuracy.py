@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import DataError
 from mobilekit.core.reports import MetricReport
 from mobilekit.data import images as photographs
 from mobilekit.data.images import PixelRange
+from mobilekit.pipeline.scoring import reported
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mobilekit.core.artifact import Manifest
     from mobilekit.core.tensors import Arrays
     from mobilekit.data.catalog import DataConfig
     from mobilekit.data.task import Labelled
@@ -18,79 +21,118 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The right answers to the images of one data set."""
+
+    targets: tuple[Any, ...]
+    data: "Labelled"
+
+
+@dataclass(frozen=True)
 class Exam:
     """Labelled images in the network's own layout, with the right answers."""
 
     inputs: "list[Arrays]"
-    targets: tuple[Any, ...]
-    data: "Labelled"
+    """Of all parts, one after the other."""
+    parts: tuple[Part, ...]
     output: str
     """Name of the network's first output."""
 
-    def graded(self, answers: "Sequence[Arrays]", network: float | None = None) -> MetricReport:
-        """Return the metric of the answers.
+    def graded(
+        self, answers: "Sequence[Arrays]", network: tuple[MetricReport, ...] = ()
+    ) -> tuple[MetricReport, ...]:
+        """Return what the answers are worth, a report per part.
 
         Args:
             answers: a network's or a file's outputs, one dictionary per image, in the network's layout.
-            network: the metric of the network itself; None for the network's own answers.
+            network: the reports of the network itself; empty for the network's own answers.
         """
         import torch
 
-        from mobilekit.compress.fitting.tasks import METRICS, judge, metric_of, value_of
+        from mobilekit.data.scores import scorer
 
-        task = self.data.task
-        metric = metric_of(task, len(self.data.classes))
-        for outputs, target in zip(answers, self.targets, strict=True):
-            found = torch.from_numpy(outputs[self.output].astype("float32"))
-            judge(task, metric, found, target.unsqueeze(0))
-        value = value_of(metric)
-        own = value if network is None else network
-        return MetricReport(METRICS[task], value, own, len(self.targets), self.data.provenance)
+        reports, start = [], 0
+        for place, part in enumerate(self.parts):
+            judge = scorer(part.data)
+            for outputs, target in zip(answers[start:], part.targets, strict=False):
+                found = torch.from_numpy(outputs[self.output].astype("float32"))
+                judge.update(found, torch.as_tensor(target).unsqueeze(0))
+            own = network[place].value if network else None
+            reports.append(reported(judge, part.data, len(part.targets), own))
+            start += len(part.targets)
+        return tuple(reports)
 
 
 def exam(
-    program: "Program",
-    config: "DataConfig",
-    labels: tuple[str, ...],
-    normalization: Normalization | None,
-    count: int,
+    program: "Program", configs: "Sequence[DataConfig]", manifest: "Manifest", count: int
 ) -> Exam | str:
-    """Take the first test images of a data set as the network wants them.
+    """Take the first test images of data sets as the network wants them.
+
+    Args:
+        program: the network.
+        configs: of the data sets, the most important first.
+        manifest: of the network: labels, normalization, and inputs that carry state, which are empty.
+        count: images of each data set, at most.
 
     Returns:
         The images with their answers; or why there are none: a detection (a file has no boxes), an
         input that is no image, masks of another size, other classes.
 
     Raises:
-        DataError: the data cannot be read.
+        DataError: the data cannot be read, or a data set has no test images.
     """
     from mobilekit.data.catalog import open_data
 
-    _, data = open_data(config)
+    inputs, parts = [], []
+    for config in configs:
+        _, data = open_data(config)
+        data = _of_classes(data, manifest.labels)
+        why = _why_not(program, data, manifest)
+        if why:
+            return why
+        samples = [data[index] for index in range(min(count, len(data)))]
+        if not samples:
+            raise DataError(f"{data.provenance}: there are no test images")
+        inputs += _as_inputs(program, [image for image, _ in samples], manifest)
+        parts.append(Part(tuple(target for _, target in samples), data))
+    return Exam(inputs, tuple(parts), program.outputs[0].name)
+
+
+def _of_classes(data: "Labelled", labels: tuple[str, ...]) -> "Labelled":
+    """Leave out classes that a specialized network has not."""
     names = tuple(name for name in data.classes if name in labels)
     if labels and 0 < len(names) < len(data.classes) and set(labels) <= set(data.classes):
-        data = data.restricted(names)
-    why = _why_not(program, data)
-    if why:
-        return why
-    samples = [data[index] for index in range(min(count, len(data)))]
-    if not samples:
-        raise DataError(f"{data.provenance}: there are no test images")
-    pixels: PixelRange = "imagenet" if normalization is None else "0-255"
+        return data.restricted(names)
+    return data
+
+
+def _as_inputs(
+    program: "Program", pictures: "list[Tensor]", manifest: "Manifest"
+) -> "list[Arrays]":
+    import numpy as np
+
+    pixels: PixelRange = "imagenet" if manifest.normalization is None else "0-255"
     images = photographs.image_set(
-        "labelled", tuple(photographs.as_pixels(image.numpy()) for image, _ in samples), ""
+        "labelled", tuple(photographs.as_pixels(image.numpy()) for image in pictures), ""
     )
-    inputs = photographs.batches(images, program.inputs, pixel_range=pixels)
-    return Exam(inputs, tuple(target for _, target in samples), data, program.outputs[0].name)
+    found = photographs.batches(images, program.inputs, pixel_range=pixels)
+    empty = {
+        spec.name: np.zeros(spec.shape, np.float32)
+        for spec in program.inputs
+        if spec.name in manifest.state.values()
+    }
+    return [{**arrays, **empty} for arrays in found]
 
 
-def _why_not(program: "Program", data: "Labelled") -> str:
+def _why_not(program: "Program", data: "Labelled", manifest: "Manifest") -> str:
     """Say why a network cannot be judged on a data set; nothing where it can."""
     made, (first, *others) = program.outputs[0], program.inputs
     rank = {"classification": 2, "segmentation": 4}.get(data.task)
     if rank is None:
         return f"{data.task} cannot be judged by a file's outputs"
-    if others or first.whole.layout != "NCHW" or first.shape[0] != 1:
+    if any(one.name not in manifest.state.values() for one in others):
+        return "the network takes more than an image"
+    if first.whole.layout != "NCHW" or first.shape[0] != 1:
         return "the network does not take a single image"
     if len(made.shape) != rank or made.shape[1] != len(data.classes):
         return f"{made.name} {list(made.shape)} does not tell {len(data.classes)} classes apart"

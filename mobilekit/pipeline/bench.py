@@ -1,10 +1,12 @@
 """What the steps of a recipe share: its data set, the network of the beginning, what became of the classes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from mobilekit.core.errors import TrainingError
 from mobilekit.core.histories import checkpoints
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from mobilekit.compress.base import Context, Training
     from mobilekit.core.artifact import Normalization
     from mobilekit.core.reports import StepReport
+    from mobilekit.data.task import Labelled
     from mobilekit.nets.sources import Source
 
 
@@ -36,6 +39,7 @@ class Bench:
         self._kept: tuple[int, ...] = ()
         self._folder = training_folder(plan.request, source.name)
         self._training: Training | None = None
+        self._further: tuple[Labelled, ...] = ()
         self._begun = plan.request.resume
         if plan.data is not None and any(_takes_data(step) for step in plan.steps):
             self._training = self._open(source)
@@ -77,6 +81,27 @@ class Bench:
                 train=self._training.train.restricted(names),
                 test=self._training.test.restricted(names),
             )
+            self._further = tuple(data.restricted(names) for data in self._further)
+
+    def scored(
+        self, report: "StepReport", source: "Source", progress: Callable[[str], None]
+    ) -> "StepReport":
+        """Return a step's report with what the network is worth now, where there are labelled data.
+
+        Args:
+            report: what the step did.
+            source: the network as it left it.
+            progress: called with what is being done.
+        """
+        from mobilekit.compress.fitting.together import is_first
+        from mobilekit.pipeline.scoring import score
+
+        if self._training is None or not is_first():
+            return report
+        sets = (self._training.test, *self._further)
+        progress("judging what the network is worth")
+        found = score(source.module, source, sets, self._plan.judged_images)
+        return msgspec.structs.replace(report, metrics=found)
 
     def _open(self, source: "Source") -> "Training":
         from mobilekit.compress.base import Training
@@ -87,6 +112,7 @@ class Bench:
                 f"{self._folder}: there is no training to go on with; leave --resume out"
             )
         train, test = open_data(self._plan.data)  # type: ignore[arg-type]
+        self._further = tuple(open_data(one)[1] for one in self._plan.judged)
         return Training(
             train,
             test,

@@ -69,7 +69,7 @@ def compress(
             network, report = step.apply(source.module, context)
             source = changed(source, network, report)
         bench.follow(report)
-        reports.append(report)
+        reports.append(bench.scored(report, source, progress))
     if plan.data is not None and not _is_first():
         raise ElsewhereError("the first process goes on alone")
     return source, tuple(reports)

@@ -174,15 +174,21 @@ def _fill(
 
 
 def exam_of(program: "Program", plan: Plan, base: Manifest) -> Exam | None:
-    """Return the recipe's labelled images, or those that the request names."""
+    """Return the recipe's labelled images, or those that the request names.
+
+    Raises:
+        DataError: images that the request or the recipe's `judged` names do not fit the network.
+    """
     config = plan.request.data or plan.data
     if config is None:
         return None
-    found = exam(program, config, base.labels, base.normalization, plan.request.data_count)
+    found = exam(program, (config, *plan.judged), base, plan.request.data_count)
     if isinstance(found, Exam):
         return found
     if plan.request.data is not None:
         raise DataError(f"--data: {found}")
+    if plan.judged:
+        raise DataError(f"data and judged: {found}")
     return None
 
 
@@ -199,11 +205,12 @@ def graded(
     if labelled is None:
         return made
     own = [programs.run(program, arrays, threads=threads) for arrays in labelled.inputs]
-    network = labelled.graded(own).value
-    return tuple(
-        msgspec.structs.replace(file, metric=labelled.graded(one.answers, network))
-        for one, file in zip(delivered, made, strict=True)
-    )
+    network = labelled.graded(own)
+    found = []
+    for one, file in zip(delivered, made, strict=True):
+        first, *others = labelled.graded(one.answers, network)
+        found.append(msgspec.structs.replace(file, metric=first, elsewhere=tuple(others)))
+    return tuple(found)
 
 
 def _trace(

@@ -60,6 +60,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[dict[str, Any], ...] = ()
     data: "DataConfig | None" = None
     """The data set's configuration (`mobilekit.data.catalog.DataConfig`) when a recipe gives one."""
+    judged: "tuple[DataConfig, ...]" = ()
+    """Further ones that answers are judged on."""
+    judged_images: int = 1000
     config: object | None = None
     """The net's configuration (`mobilekit.nets.catalog.NetConfig`) when a recipe gives it."""
 
@@ -108,6 +111,8 @@ def resolve(request: ExportRequest) -> Plan:
             config=recipe.net,
             steps=recipe.steps,
             data=recipe.data,
+            judged=recipe.judged,
+            judged_images=recipe.judged_images,
         )
     return Plan(
         request=request, targets=request.targets or request.default_targets, seed=request.seed

@@ -36,6 +36,10 @@ def render(manifest: Manifest, delegation: dict[str, DelegationReport] | None = 
         parts.append(f'<p class="quiet">calibrated on {escape(manifest.calibrated_on)}</p>')
     parts.append(table(tables.export_rows(manifest), tables.EXPORT_COLUMNS))
     parts += [f'<p class="fail">{escape(failure.reason)}</p>' for failure in manifest.failures]
+    stages, columns = tables.stage_rows(manifest)
+    if stages:
+        parts += ["<h2>Step by step</h2>", table(stages, columns)]
+        parts += [f'<p class="quiet">{escape(note)}</p>' for note in tables.stage_notes(manifest)]
     parts.append("<h2>Does each file compute what the network computes?</h2>")
     reports = [file.parity for file in manifest.files]
     parts.append(table(tables.parity_rows(reports), tables.PARITY_COLUMNS))

@@ -81,6 +81,38 @@ def metric_words(report: MetricReport | None) -> str:
     return f"{report.metric.replace('_', ' ')} {report.value:.4f} ({change:+.2f} points)"
 
 
+def stage_rows(manifest: Manifest) -> tuple[list[Row], tuple[str, ...]]:
+    """Return one row per step of the recipe that left a network to judge, and the columns' names.
+
+    A data set's figures stand under its own columns; the sets are numbered where there are several.
+    """
+    steps = [step for step in manifest.steps if step.metrics]
+    columns = ["step", "parameters"]
+    rows = []
+    for step in steps:
+        row = {"step": step.kind, "parameters": words.count(step.params_after)}
+        for place, report in enumerate(step.metrics):
+            behind = f" ({place + 1})" if place else ""
+            row |= {
+                f"{name.replace('_', ' ')}{behind}": f"{value:.4f}"
+                for name, value in report.figures.items()
+            }
+        columns += [name for name in row if name not in columns]
+        rows.append(row)
+    return rows, tuple(columns)
+
+
+def stage_notes(manifest: Manifest) -> list[str]:
+    """Say which data the figures of the steps are of."""
+    last = next((step for step in reversed(manifest.steps) if step.metrics), None)
+    if last is None:
+        return []
+    return [
+        f"({place + 1}) {report.images} images: {report.data}"
+        for place, report in enumerate(last.metrics)
+    ]
+
+
 def overall_agreement(report: ParityReport) -> float | None:
     """Return the share of decided positions that agree, over all sets and outputs."""
     rows = [row for group in report.sets for row in group.outputs]
