@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from mobilekit.compress.registry import step_of
-from mobilekit.core.config import read_toml
+from mobilekit.core.config import from_mapping, read_toml
 from mobilekit.core.errors import RecipeError
 from mobilekit.core.targets import CoremlTarget, Target, TfliteTarget
 from mobilekit.data.catalog import DataConfig
@@ -48,7 +48,19 @@ def read_recipe(path: Path) -> Recipe:
     file = path / RECIPE if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         raise RecipeError(f"{path}: this folder has no {RECIPE}")
-    recipe = read_toml(file, Recipe)
+    return _checked(read_toml(file, Recipe), str(file))
+
+
+def recipe_of(content: Any, where: str) -> Recipe:
+    """Build a recipe from plain data.
+
+    Raises:
+        RecipeError: as `read_recipe`; the line begins with `where`.
+    """
+    return _checked(from_mapping(content, Recipe, where), where)
+
+
+def _checked(recipe: Recipe, file: str) -> Recipe:
     for index, step in enumerate(recipe.steps):
         step_of(step, f"{file}: steps[{index}]")
         if step["kind"] == "train" and recipe.data is None:

@@ -26,6 +26,8 @@ def test_the_wheel_holds_data_and_command(tmp_path: Path):
         assert b"mobilekit = mobilekit.cli:main" in archive.read(metadata)
     assert "mobilekit/nets/catalog.json" in names
     assert "mobilekit/py.typed" in names
+    trained = {p.relative_to(ROOT) for p in (ROOT / "models").glob("*/weights.safetensors")}
+    assert {f"mobilekit/{path.as_posix()}" for path in trained} <= set(names)
     sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "mobilekit").rglob("*.py")}
     assert sources <= set(names)
     assert not any(name.startswith(("tests/", "benchmarks/", "build/")) for name in names)

@@ -15,6 +15,7 @@ from mobilekit.cli.prune import prune
 from mobilekit.cli.quantize import quantize
 from mobilekit.cli.run import run
 from mobilekit.cli.sensitivity import sensitivity
+from mobilekit.cli.ship import ship
 from mobilekit.cli.specialize import specialize
 from mobilekit.cli.verify import verify
 
@@ -39,6 +40,7 @@ for function in (
     nets,
     methods,
     run,
+    ship,
 ):
     app.command()(function)
 

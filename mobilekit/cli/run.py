@@ -2,16 +2,24 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mobilekit.cli import console, interrupts, options
 from mobilekit.cli.export import show
 
+if TYPE_CHECKING:
+    from mobilekit.core.ablations import Ablation
+
 
 def run(
-    recipe: Annotated[Path, typer.Argument(help="A recipe.toml, or a folder that holds one.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            help="A recipe.toml or a folder that holds one; or the lines of an ablation."
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The artifact's folder. Default: build/<name>.")
     ] = None,
@@ -62,13 +70,18 @@ def run(
     Checkpoints, logs for TensorBoard and the history of a training lie beside the artifact, in
     `<out>.training/`.
 
+    A file with `[[lines]]`, each changing something of the recipe of the line before, is an ablation: each
+    line is run, those that were run before are taken as they are, and one table is printed.
+
     Exits with 1 when a file does not compute what the network computes.
     """
     console.set_up_logging(debug=debug)
     from mobilekit import pipeline
     from mobilekit.recipe import read_recipe
 
-    read_recipe(recipe)
+    ablation = pipeline.is_ablation(recipe)
+    if not ablation:
+        read_recipe(recipe)
     request = pipeline.ExportRequest(
         reference=str(recipe),
         out=out,
@@ -86,8 +99,24 @@ def run(
     )
     silent = quiet or json or _is_helping()
     with interrupts.told(request), console.progress(quiet=silent) as progress:
+        if ablation:
+            return _show_lines(pipeline.ablate(request, progress), json=json)
         folder, manifest = pipeline.export(request, progress)
     return show(folder, manifest, json=json)
+
+
+def _show_lines(found: "Ablation", *, json: bool) -> int:
+    """Print the table of an ablation."""
+    from mobilekit.report import ablation_table
+
+    if json:
+        console.print_json(found)
+    else:
+        rows, columns = ablation_table.rows(found), ablation_table.columns(found)
+        notes = "; ".join((f"{found.name} → {found.folder}", *ablation_table.notes(found)))
+        console.print_table(rows, columns, notes)
+    verdicts = [file.verdict for line in found.results for file in line.files]
+    return 1 if "fail" in verdicts else 0
 
 
 def _is_helping() -> bool:

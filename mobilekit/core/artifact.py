@@ -28,7 +28,7 @@ GOLDEN_INPUTS = "golden/inputs.safetensors"
 GOLDEN_OUTPUTS = "golden/outputs.safetensors"
 
 
-WeightsOrigin = Literal["seeded", "given", "factory", "trained"]
+WeightsOrigin = Literal["seeded", "given", "factory", "trained", "shipped"]
 """Where the weights come from. `seeded`: drawn by mobilekit, with warmed batch-norm statistics, of no
 use but for measuring. `given`: from a file of weights or a `.pt2` program. `factory`: as the network's
 own function made or loaded them, trained or not; only batch norms that still have statistics of 0 and

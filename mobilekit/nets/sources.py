@@ -20,6 +20,7 @@ from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec, has_integers
 from mobilekit.nets import build, saved
 from mobilekit.nets.catalog import PRETRAINED, NetConfig, TorchvisionConfig, find, variants
 from mobilekit.nets.factories import call_factory, literal, made, reason_of
+from mobilekit.nets.shipped import Shipped, find_shipped, shipped
 from mobilekit.nets.warm import awaken, example_inputs, seeded, warm_batch_norm
 from mobilekit.nets.weights import load_weights
 
@@ -60,8 +61,9 @@ def load_source(
     """Build the network that `reference` names, with weights.
 
     Args:
-        reference: `mobile-hourglass[:variant]`, `torchvision:NAME`, `timm:NAME`,
-            `path/to/file.py:factory`, a `.pt2` file, or the folder of a network that was pruned.
+        reference: the name of a trained network that ships, `mobile-hourglass[:variant]`,
+            `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory`, a `.pt2` file, or the folder of a
+            network that was pruned. With arguments or weights a name means the untrained network.
         arguments: of the factory or the configuration, as texts.
         weights: a state dict; without one the weights are seeded, or as the factory made them, and
             fresh batch norms are warmed.
@@ -91,11 +93,7 @@ def load_source(
     elif ".py" in reference:
         source = _from_file(reference, arguments, inputs, seed)
     else:
-        variant = _find(reference)
-        config = _configured(variant.config, arguments)
-        return load_config(
-            config, name=reference, arguments={}, weights=weights, seed=seed, inputs=inputs
-        )
+        return _by_name(reference, arguments, weights, seed, inputs)
     return _ready(source, weights, seed)
 
 
@@ -129,6 +127,33 @@ def load_config(
     if weights is None:
         awaken(source.module, child_seed(seed, "awaken"))
     return _ready(source, weights, seed, fresh)
+
+
+def _by_name(
+    reference: str,
+    arguments: dict[str, str],
+    weights: Path | None,
+    seed: int,
+    inputs: tuple[TensorSpec, ...],
+) -> Source:
+    """Take a trained network that ships; with arguments or weights, an untrained one of the catalog."""
+    trained = None if arguments or weights else find_shipped(reference)
+    if trained is not None:
+        return _from_shipped(trained, inputs)
+    config = _configured(_find(reference).config, arguments)
+    return load_config(
+        config, name=reference, arguments={}, weights=weights, seed=seed, inputs=inputs
+    )
+
+
+def _from_shipped(trained: Shipped, inputs: tuple[TensorSpec, ...]) -> Source:
+    """Take a network with the weights that ship: they were saved when its parametrizations were baked in."""
+    source = load_config(
+        trained.config, name=trained.name, arguments={}, weights=None, seed=0, inputs=inputs
+    )
+    load_weights(source.module, trained.weights)
+    check_finite(trained.name, source.module)
+    return replace(source, weights="shipped")
 
 
 def check_inputs(source: Source) -> int:
@@ -169,7 +194,7 @@ def _find(reference: str) -> Any:
     try:
         return find(reference)
     except ModelError:
-        known = [variant.reference for variant in variants()]
+        known = [each.name for each in shipped()] + [each.reference for each in variants()]
         raise ModelError(
             f"{reference!r}: no shipped net of that name, and none of torchvision:NAME, timm:NAME,"
             f" path/to/file.py:factory, a recipe or a .pt2 file.{suggestion(reference, known)}"

@@ -14,6 +14,7 @@ from mobilekit.nets.saved import is_saved
 
 if TYPE_CHECKING:
     from mobilekit.nets.sources import Source
+    from mobilekit.recipe import Recipe
 
 DEFAULT_OUT = Path("build")
 
@@ -47,6 +48,8 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """For Lightning's Trainer, where a recipe trains: accelerator, devices, precision, ..."""
     resume: bool = False
     """Go on with a training that was stopped."""
+    recipe: "Recipe | None" = None
+    """Instead of one that the reference names."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,12 +99,12 @@ def resolve(request: ExportRequest) -> Plan:
         RecipeError: the recipe is wrong.
     """
     path = Path(request.reference)
-    if (path.is_dir() and not is_saved(path)) or path.suffix == ".toml":
+    if request.recipe or (path.is_dir() and not is_saved(path)) or path.suffix == ".toml":
         if not path.exists():
             raise ModelError(f"{path}: no such file")
         from mobilekit.recipe import read_recipe
 
-        recipe = read_recipe(path)
+        recipe = request.recipe or read_recipe(path)
         return Plan(
             request=request,
             targets=request.targets or with_variants(recipe.targets, request.default_targets),

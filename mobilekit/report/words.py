@@ -10,6 +10,7 @@ WEIGHTS = {
     "given": "",
     "factory": "weights as the factory made them",
     "trained": "trained here",
+    "shipped": "trained, see its card in models/",
 }
 """What to say of weights, by `Manifest.weights`."""
 

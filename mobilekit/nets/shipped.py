@@ -1,0 +1,108 @@
+"""Trained networks that ship: a recipe and its weights, in a folder of `models/`."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+import mobilekit
+from mobilekit.core.config import read_toml
+from mobilekit.core.errors import ModelError
+from mobilekit.nets.catalog import NetConfig
+
+RECIPE = "recipe.toml"
+WEIGHTS = "weights.safetensors"
+KEY = "mobilekit"
+"""In the metadata of the weights: one text, since the order of several is not kept."""
+MOST_BYTES = 2_000_000
+"""Of a file of weights that ships."""
+
+
+class _Recipe(msgspec.Struct, frozen=True):
+    """The part of a recipe that says which network it is."""
+
+    name: str
+    net: NetConfig
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A trained network."""
+
+    name: str
+    config: NetConfig
+    folder: Path
+
+    @property
+    def weights(self) -> Path:
+        """The file."""
+        return self.folder / WEIGHTS
+
+
+def models_folder() -> Path | None:
+    """Return where the trained networks lie: in the package, or beside it in a checkout."""
+    package = Path(mobilekit.__file__).parent
+    for folder in (package / "models", package.parent / "models"):
+        if any(folder.glob(f"*/{WEIGHTS}")):
+            return folder
+    return None
+
+
+def shipped() -> tuple[Shipped, ...]:
+    """Return the trained networks, by their names."""
+    folder = models_folder()
+    if folder is None:
+        return ()
+    found = []
+    for weights in sorted(folder.glob(f"*/{WEIGHTS}")):
+        recipe = read_toml(weights.parent / RECIPE, _Recipe)
+        found.append(Shipped(weights.parent.name, recipe.net, weights.parent))
+    return tuple(found)
+
+
+def find_shipped(name: str) -> Shipped | None:
+    """Return the trained network of that name; None where there is none.
+
+    Raises:
+        ModelError: its weights were made for another network than its recipe describes.
+    """
+    found = next((one for one in shipped() if one.name == name), None)
+    if found is not None:
+        check_made_for(found.weights, found.config)
+    return found
+
+
+def digest_of(config: NetConfig) -> str:
+    """Return the SHA-256 of a configuration's values."""
+    return hashlib.sha256(msgspec.json.encode(config, order="sorted")).hexdigest()
+
+
+def check_made_for(weights: Path, config: NetConfig) -> None:
+    """Make sure that weights belong to a configuration.
+
+    Raises:
+        ModelError: they say that they are of another one, or of none.
+    """
+    made_for = metadata(weights).get("net", "")
+    if made_for != digest_of(config):
+        raise ModelError(
+            f"{weights}: is of another network than {weights.parent / RECIPE} describes; run the recipe"
+            " and ship its result again"
+        )
+
+
+def metadata(weights: Path) -> dict[str, str]:
+    """Return what a `.safetensors` file says of itself.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(weights), "pt") as file:
+            text = (file.metadata() or {}).get(KEY, "{}")
+            return msgspec.json.decode(text, type=dict[str, str])
+    except (OSError, SafetensorError, msgspec.DecodeError) as problem:
+        raise ModelError(f"{weights}: is no safetensors file that shipped: {problem}") from problem

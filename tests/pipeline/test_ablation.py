@@ -1,0 +1,93 @@
+"""Lines of an ablation: what changes from one to the next, and what is run again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mobilekit import pipeline
+from mobilekit.core.errors import RecipeError
+from mobilekit.pipeline.ablation import ablate, read_ablation
+from mobilekit.pipeline.request import ExportRequest
+from mobilekit.report import ablation_table
+
+TEXT = """
+name = "small"
+seed = 5
+net = { kind = "lenet-caffe" }
+data = { kind = "digits", train = 64, test = 32 }
+targets = [{ kind = "tflite" }]
+seeds = 2
+steps = [{ kind = "train", epochs = 1, batch_size = 32 }]
+[[lines]]
+name = "plain"
+[[lines]]
+name = "+ faster"
+set = { "steps[0].optimizer" = { lr = 5e-3 } }
+[[lines]]
+name = "+ pruning"
+add = [{ kind = "prune", sparsity = 0.5 }]
+"""
+
+
+def test_each_line_changes_the_one_before(tmp_path: Path) -> None:
+    (tmp_path / "lines.toml").write_text(TEXT)
+    lines, seeds = read_ablation(tmp_path / "lines.toml")
+    assert seeds == 2
+    assert [name for name, _ in lines] == ["plain", "+ faster", "+ pruning"]
+    plain, faster, pruned = (recipe for _, recipe in lines)
+    assert "optimizer" not in plain.steps[0]
+    assert faster.steps[0]["optimizer"] == pruned.steps[0]["optimizer"] == {"lr": 5e-3}
+    assert [step["kind"] for step in pruned.steps] == ["train", "prune"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"steps[0].optimizer"', '"steps[3].optimizer"', "'+ faster': set: no such place"),
+        ('"+ faster"', '"plain"', "a name of its own"),
+        ("sparsity = 0.5", "sparsty = 0.5", "'\\+ pruning'.*sparsty"),
+        ("seeds = 2", "seeds = 0", "seeds"),
+        ("lr = 5e-3", "lr = -1.0", "'\\+ faster'"),
+    ],
+)
+def test_lines_that_cannot_be(old: str, new: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "lines.toml").write_text(TEXT.replace(old, new))
+    with pytest.raises(RecipeError, match=words):
+        read_ablation(tmp_path / "lines.toml")
+
+
+def test_lines_are_run_once_and_put_into_one_table(tmp_path: Path) -> None:
+    path = tmp_path / "lines.toml"
+    path.write_text(TEXT.replace("seeds = 2", "seeds = 1"))
+    assert pipeline.is_ablation(path)
+    request = ExportRequest(reference=str(path), out=tmp_path / "out", runs=2, image_count=2)
+    told: list[str] = []
+    first = ablate(request, told.append)
+    assert sum(words.startswith("converting") for words in told) == 3
+    plain, _, pruned = first.results
+    assert pruned.params < plain.params
+    assert pruned.files[0].size_bytes < plain.files[0].size_bytes
+    assert pruned.megabits < plain.megabits == pytest.approx(32 * plain.params_nonzero / 1e6)
+    assert json.loads((tmp_path / "out" / "ablation.json").read_text())["results"][2]["macs"]
+
+    told.clear()
+    path.write_text(TEXT.replace("seeds = 2", "seeds = 1").replace("sparsity = 0.5", "sparsity = 0.25"))
+    second = ablate(request, told.append)
+    assert sum(words.startswith("converting") for words in told) == 1
+    assert second.results[:2] == first.results[:2]
+    assert second.results[2].params > pruned.params
+
+    rows = ablation_table.rows(second)
+    assert [row["line"] for row in rows] == ["plain", "", "+ faster", "", "+ pruning", ""]
+    assert {"accuracy", "loss", "host ms"} <= set(ablation_table.columns(second))
+    assert rows[1]["file"] == "tflite float32"
+    assert ablation_table.notes(second)[0].startswith("(1) digits")
+
+
+def test_a_recipe_is_no_ablation(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(TEXT.split("[[lines]]", maxsplit=1)[0])
+    (tmp_path / "broken.toml").write_text("= lines")
+    assert not pipeline.is_ablation(tmp_path / "recipe.toml")
+    assert not pipeline.is_ablation(tmp_path / "broken.toml")
+    assert not pipeline.is_ablation(tmp_path)
