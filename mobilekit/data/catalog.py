@@ -72,15 +72,57 @@ class CocoConfig(DataBase, frozen=True, tag="coco"):
     classes: tuple[str, ...] = ()
 
 
-DataConfig: TypeAlias = (
-    DigitsConfig
-    | ShapesConfig
-    | MnistConfig
+class HelenConfig(DataBase, frozen=True, tag="helen"):
+    """Helen with the labels of Smith et al.: parts of faces."""
+
+    path: str
+    size: Size = 256
+    seed: int = 0
+    """Of the margins around the faces to train on."""
+
+
+class LapaConfig(DataBase, frozen=True, tag="lapa"):
+    """LaPa: parts of faces."""
+
+    path: str
+    size: Size = 256
+    seed: int = 0
+
+
+class CelebAMaskHqConfig(DataBase, frozen=True, tag="celebamask-hq"):
+    """CelebAMask-HQ: parts of faces."""
+
+    path: str
+    size: Size = 256
+    seed: int = 0
+
+
+class DfdcConfig(DataBase, frozen=True, tag="dfdc"):
+    """The Deepfake Detection Challenge: frames of videos, real or fake."""
+
+    path: str
+    size: Size = 256
+    frames: Count = 16
+    """Of each video."""
+    share: Annotated[float, Meta(gt=0, lt=1)] = 0.8
+    """Of the original videos that go to train, where no test videos are held back."""
+    seed: int = 0
+
+
+FilesConfig: TypeAlias = (
+    MnistConfig
     | Cifar10Config
     | Cifar100Config
     | ImageFolderConfig
     | CocoConfig
+    | HelenConfig
+    | LapaConfig
+    | CelebAMaskHqConfig
+    | DfdcConfig
 )
+"""Those that are files of the user's."""
+
+DataConfig: TypeAlias = DigitsConfig | ShapesConfig | FilesConfig
 
 
 def open_data(config: DataConfig) -> "tuple[Labelled, Labelled]":
@@ -93,8 +135,6 @@ def open_data(config: DataConfig) -> "tuple[Labelled, Labelled]":
 
 
 def _open(config: DataConfig, split: Literal["train", "test"]) -> "Labelled":
-    from mobilekit.data import formats
-
     match config:
         case DigitsConfig():
             from mobilekit.data.digits import digits
@@ -104,20 +144,34 @@ def _open(config: DataConfig, split: Literal["train", "test"]) -> "Labelled":
             from mobilekit.data.shapes import shapes
 
             return shapes(config.task, split, getattr(config, split), config.size, config.seed)
+        case _:
+            return _read(config, split)
+
+
+def _read(config: FilesConfig, split: Literal["train", "test"]) -> "Labelled":
+    from mobilekit.data import formats
+
+    path = Path(config.path)
+    match config:
         case MnistConfig():
-            return formats.mnist(Path(config.path), split)
+            return formats.mnist(path, split)
         case Cifar10Config():
-            return formats.cifar10(Path(config.path), split)
+            return formats.cifar10(path, split)
         case Cifar100Config():
-            return formats.cifar100(Path(config.path), split)
+            return formats.cifar100(path, split)
         case ImageFolderConfig():
-            return formats.image_folder(
-                Path(config.path), split, config.size, config.classes or None
-            )
+            return formats.image_folder(path, split, config.size, config.classes or None)
         case CocoConfig():
-            return formats.coco(
-                Path(config.path), split, config.task, config.classes or None, config.size
-            )
+            return formats.coco(path, split, config.task, config.classes or None, config.size)
+        case DfdcConfig():
+            return formats.dfdc(path, split, config.size, config.frames, config.share, config.seed)
+        case HelenConfig() | LapaConfig() | CelebAMaskHqConfig():
+            readers = {
+                HelenConfig: formats.helen,
+                LapaConfig: formats.lapa,
+                CelebAMaskHqConfig: formats.celebamask_hq,
+            }
+            return readers[type(config)](path, split, config.size, config.seed)
 
 
 def read_data(text: str) -> DataConfig:
@@ -137,6 +191,6 @@ def read_data(text: str) -> DataConfig:
     except msgspec.ValidationError as problem:
         raise DataError(
             f"--data {text}: {problem}; such as digits, shapes:segmentation, mnist:PATH, cifar10:PATH,"
-            " image-folder:PATH, coco:PATH"
+            " image-folder:PATH, coco:PATH, helen:PATH, lapa:PATH, celebamask-hq:PATH, dfdc:PATH"
         ) from problem
     return found

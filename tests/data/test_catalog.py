@@ -15,7 +15,20 @@ def test_drawn_sets_open_with_their_sizes() -> None:
     assert train[0][0].shape == (3, 24, 24)
 
 
-@pytest.mark.parametrize("kind", ["mnist", "cifar10", "cifar100", "image-folder", "coco"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "mnist",
+        "cifar10",
+        "cifar100",
+        "image-folder",
+        "coco",
+        "helen",
+        "lapa",
+        "celebamask-hq",
+        "dfdc",
+    ],
+)
 def test_missing_files_are_named(kind: str, tmp_path) -> None:
     config = msgspec.convert({"kind": kind, "path": str(tmp_path / "nowhere")}, DataConfig)
     with pytest.raises(DataError, match="nowhere"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
@@ -72,6 +73,25 @@ def read(path: Path, *, upright: bool, least: int | None = None) -> Image.Image:
         raise DataError(
             f"{path}: cannot be read ({_brief(problem)}); get it again, or remove it"
         ) from problem
+
+
+def levels(path: Path) -> npt.NDArray[np.uint8]:
+    """Read an image that stands for numbers, uint8 `[H, W]`: gray levels, indices of colours, or red.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ValueError: its name, and what is wrong with it.
+    """
+    try:
+        with _opened(path) as image:
+            found = np.array(image.convert("L") if image.mode == "1" else image)
+    except _PROBLEMS as problem:
+        raise ValueError(f"{path.name}: {_brief(problem)}") from problem
+    if found.dtype != np.uint8:
+        raise ValueError(f"{path.name}: not 8 bits per pixel")
+    return found if found.ndim == 2 else found[:, :, 0].copy()
 
 
 def as_tensor(image: Image.Image) -> Tensor:
