@@ -61,6 +61,13 @@ def run(
             rich_help_panel="Training",
         ),
     ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder where images of the data are kept in shards: drawn or read once, not each epoch.",
+            rich_help_panel="Training",
+        ),
+    ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -96,6 +103,7 @@ def run(
             "precision": precision,
         },
         resume=resume,
+        cache=cache,
     )
     silent = quiet or json or _is_helping()
     with interrupts.told(request), console.progress(quiet=silent) as progress:

@@ -60,7 +60,7 @@ def read_ablation(path: Path) -> tuple[tuple[tuple[str, Recipe], ...], int]:
 
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     own = {key: content.pop(key) for key in Lines.__struct_fields__ if key in content}
-    lines = from_mapping(own, Lines, str(path))
+    lines: Lines = from_mapping(own, Lines, str(path))
     found = []
     for line in lines.lines:
         where = f"{path}: line {line.name!r}"

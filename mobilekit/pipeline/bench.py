@@ -1,5 +1,6 @@
 """What the steps of a recipe share: its data set, the network of the beginning, what became of the classes."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -28,14 +29,20 @@ class Bench:
     Args:
         plan: of the run.
         source: the network of the beginning.
+        progress: called with what is being done.
 
     Raises:
         DataError: the recipe's data set cannot be opened.
         TrainingError: a training shall be gone on with, and none was begun.
     """
 
-    def __init__(self, plan: Plan, source: "Source") -> None:
-        self._plan, self._original = plan, source.module
+    def __init__(
+        self,
+        plan: Plan,
+        source: "Source",
+        progress: Callable[[str], None] = lambda _words: None,
+    ) -> None:
+        self._plan, self._original, self._progress = plan, source.module, progress
         self._kept: tuple[int, ...] = ()
         self._folder = training_folder(plan.request, source.name)
         self._training: Training | None = None
@@ -83,15 +90,12 @@ class Bench:
             )
             self._further = tuple(data.restricted(names) for data in self._further)
 
-    def scored(
-        self, report: "StepReport", source: "Source", progress: Callable[[str], None]
-    ) -> "StepReport":
+    def scored(self, report: "StepReport", source: "Source") -> "StepReport":
         """Return a step's report with what the network is worth now, where there are labelled data.
 
         Args:
             report: what the step did.
             source: the network as it left it.
-            progress: called with what is being done.
         """
         from mobilekit.compress.fitting.together import is_first
         from mobilekit.pipeline.scoring import score
@@ -99,7 +103,7 @@ class Bench:
         if self._training is None or not is_first():
             return report
         sets = (self._training.test, *self._further)
-        progress("judging what the network is worth")
+        self._progress("judging what the network is worth")
         found = score(source.module, source, sets, self._plan.judged_images)
         return msgspec.structs.replace(report, metrics=found)
 
@@ -111,8 +115,9 @@ class Bench:
             raise TrainingError(
                 f"{self._folder}: there is no training to go on with; leave --resume out"
             )
-        train, test = open_data(self._plan.data)  # type: ignore[arg-type]
-        self._further = tuple(open_data(one)[1] for one in self._plan.judged)
+        train, test = map(self._kept_on_disk, open_data(self._plan.data))  # type: ignore[arg-type]
+        judged = (open_data(one)[1] for one in self._plan.judged)
+        self._further = tuple(map(self._kept_on_disk, judged))
         return Training(
             train,
             test,
@@ -121,6 +126,15 @@ class Bench:
             digest=self._plan.recipe_digest,
             statistics=statistics(source),
         )
+
+    def _kept_on_disk(self, data: "Labelled") -> "Labelled":
+        """Return a data set that reads its images from shards, where the request names a folder for them."""
+        from mobilekit.data.shards import cached
+
+        folder = self._plan.request.cache
+        if folder is None or data.task == "detection":
+            return data
+        return cached(data, folder, self._progress, _cores() - 1)
 
     def _begin(self) -> None:
         """Forget, when the first training of a run begins, where a former run could be gone on with."""
@@ -134,6 +148,12 @@ class Bench:
         from mobilekit.pipeline.loading import trained
 
         return trained(reference, student, self._plan.seed)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    known = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
 def _takes_data(step: Mapping[str, Any]) -> bool:

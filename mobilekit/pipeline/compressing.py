@@ -55,7 +55,7 @@ def compress(
     from mobilekit.compress.registry import step_of
 
     reports: list[StepReport] = []
-    bench = Bench(plan, source)
+    bench = Bench(plan, source, progress)
     for index, options in enumerate(plan.steps):
         kind = str(options["kind"])
         progress(f"step {index + 1} of {len(plan.steps)}: {kind}")
@@ -69,7 +69,7 @@ def compress(
             network, report = step.apply(source.module, context)
             source = changed(source, network, report)
         bench.follow(report)
-        reports.append(bench.scored(report, source, progress))
+        reports.append(bench.scored(report, source))
     if plan.data is not None and not _is_first():
         raise ElsewhereError("the first process goes on alone")
     return source, tuple(reports)

@@ -48,6 +48,8 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """For Lightning's Trainer, where a recipe trains: accelerator, devices, precision, ..."""
     resume: bool = False
     """Go on with a training that was stopped."""
+    cache: Path | None = None
+    """Folder where the images of a recipe's data are kept in shards."""
     recipe: "Recipe | None" = None
     """Instead of one that the reference names."""
 

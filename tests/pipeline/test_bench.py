@@ -174,3 +174,18 @@ def test_a_step_that_reads_labelled_data_says_that_it_takes_them() -> None:
             source = Path(str(inspect.getsourcefile(made))).read_text(encoding="utf-8")
             takes = "context.training" in source
             assert getattr(made, "takes_data", False) is takes, method.kind
+
+
+def test_images_are_kept_in_shards_where_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    plain, kept = (
+        resolve(ExportRequest(reference=str(tmp_path), out=tmp_path / f"out{cache}", cache=cache))
+        for cache in (None, tmp_path / "cache")
+    )
+    first, _ = compress(plain.load(), plain, lambda _words: None)
+    told: list[str] = []
+    second, _ = compress(kept.load(), kept, told.append)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert any(words.startswith("drawing digits") for words in told)
+    for one, other in zip(first.module.parameters(), second.module.parameters(), strict=True):
+        assert torch.equal(one, other)

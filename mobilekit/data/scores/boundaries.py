@@ -42,7 +42,8 @@ def boundary_f(found: Mask, right: Mask, reach: float = REACH) -> float | None:
 
 def _outline(mask: Mask) -> Mask:
     """Return the pixels of a region that have a neighbour, above, below, left or right, outside it."""
-    return mask & ~ndimage.binary_erosion(mask, border_value=1)
+    found: Mask = mask & ~ndimage.binary_erosion(mask, border_value=1)
+    return found
 
 
 def _distance(line: Mask) -> npt.NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -35,7 +36,7 @@ class ClassScores:
             "accuracy": float(right.float().mean()),
             "loss": float(functional.cross_entropy(logits, target)),
         }
-        if len(self._classes) == 2 and len(target.unique()) == 2:
+        if len(self._classes) == 2 and 0 < int(target.sum()) < len(target):
             # Probabilities would round scores far from 1/2 to ties.
             figures["roc_auc"] = float(binary_auroc(_ranks(logits[:, 1] - logits[:, 0]), target))
         per_class = {
@@ -48,5 +49,5 @@ class ClassScores:
 
 def _ranks(scores: Tensor) -> Tensor:
     """Return the place of each score among the different ones, 0–1: torchmetrics takes these for scores."""
-    values, places = scores.double().unique(return_inverse=True)
-    return places.double() / max(len(values) - 1, 1)
+    values, places = np.unique(scores.double().numpy(), return_inverse=True)
+    return torch.from_numpy(places / max(len(values) - 1, 1))
