@@ -30,7 +30,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     judged: tuple[DataConfig, ...] = ()
     """Further data sets, never trained on: their test images are judged after each step, and with each file."""
     judged_images: Annotated[int, Meta(ge=1)] = 1000
-    """Images of each set, at most, that are judged after each step."""
+    """Images of each set, at most, that are judged after each step, and with each file."""
 
     @property
     def digest(self) -> str:

@@ -66,10 +66,15 @@ def check_takes(who: str, network: nn.Module, inputs: Sequence[Tensor]) -> None:
 
 
 def examples(context: Context) -> Sequence[Tensor]:
-    """Return inputs as training gives them: an image of the data set, or the context's examples."""
-    if context.training is not None and len(context.training.train):
-        return [context.training.train[0][0].unsqueeze(0)]
-    return context.inputs
+    """Return inputs as training gives them: an image of the data set, or the context's examples.
+
+    Further inputs of the context, such as the mask of a frame before, come in the size of the image.
+    """
+    if context.training is None or not len(context.training.train):
+        return context.inputs
+    image = context.training.train[0][0].unsqueeze(0)
+    others = [image.new_zeros(1, each.shape[1], *image.shape[2:]) for each in context.inputs[1:]]
+    return [image, *others]
 
 
 def _given(inputs: Sequence[Any]) -> str:

@@ -37,6 +37,17 @@ class ShapesConfig(DataBase, frozen=True, tag="shapes"):
     seed: int = 0
 
 
+class FacesConfig(DataBase, frozen=True, tag="faces"):
+    """Parts of faces, drawn."""
+
+    style: Literal["faces", "faces-hard"] = "faces"
+    """`faces-hard` has other poses, hair, backgrounds and cameras: to judge on, not to train on."""
+    train: Count = 12_000
+    test: Count = 1_000
+    size: Annotated[int, Meta(ge=16, le=512)] = 96
+    seed: int = 0
+
+
 class MnistConfig(DataBase, frozen=True, tag="mnist"):
     """MNIST's four files."""
 
@@ -122,7 +133,7 @@ FilesConfig: TypeAlias = (
 )
 """Those that are files of the user's."""
 
-DataConfig: TypeAlias = DigitsConfig | ShapesConfig | FilesConfig
+DataConfig: TypeAlias = DigitsConfig | ShapesConfig | FacesConfig | FilesConfig
 
 
 def open_data(config: DataConfig) -> "tuple[Labelled, Labelled]":
@@ -144,6 +155,10 @@ def _open(config: DataConfig, split: Literal["train", "test"]) -> "Labelled":
             from mobilekit.data.shapes import shapes
 
             return shapes(config.task, split, getattr(config, split), config.size, config.seed)
+        case FacesConfig():
+            from mobilekit.data.faces import faces
+
+            return faces(split, getattr(config, split), config.size, config.seed, config.style)
         case _:
             return _read(config, split)
 
@@ -184,13 +199,13 @@ def read_data(text: str) -> DataConfig:
     'detection'
     """
     kind, _, rest = text.partition(":")
-    option = {"digits": "", "shapes": "task"}.get(kind, "path")
+    option = {"digits": "", "shapes": "task", "faces": "style"}.get(kind, "path")
     try:
         content = {"kind": kind, **({option: rest} if rest and option else {})}
         found: DataConfig = msgspec.convert(content, DataConfig)
     except msgspec.ValidationError as problem:
         raise DataError(
-            f"--data {text}: {problem}; such as digits, shapes:segmentation, mnist:PATH, cifar10:PATH,"
-            " image-folder:PATH, coco:PATH, helen:PATH, lapa:PATH, celebamask-hq:PATH, dfdc:PATH"
+            f"--data {text}: {problem}; such as digits, shapes:segmentation, faces, faces:faces-hard,"
+            " mnist:PATH, cifar10:PATH, image-folder:PATH, coco:PATH, helen:PATH, lapa:PATH, celebamask-hq:PATH, dfdc:PATH"
         ) from problem
     return found

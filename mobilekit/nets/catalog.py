@@ -9,6 +9,7 @@ import msgspec
 from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import ModelError, RecipeError, suggestion
 from mobilekit.core.tensors import TensorSpec
+from mobilekit.data.face_labels import FACE_COLOURS, FACE_LABELS
 
 CAMERA = Normalization(mean=(0.5,), std=(0.5,), scale=1 / 255)
 """Camera pixels 0–255 become −1 … 1."""
@@ -17,15 +18,6 @@ IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), 
 """By which torchvision's networks were trained."""
 PRETRAINED = ("weights", "weights_backbone", "pretrained", "checkpoint_path")
 """Arguments by which torchvision's and timm's builders load weights themselves."""
-
-FACE_LABELS = (
-    "background", "skin", "left brow", "right brow", "left eye", "right eye", "nose",
-    "upper lip", "inner mouth", "lower lip",
-)  # fmt: skip
-FACE_COLOURS = (
-    "#000000", "#f2c6a0", "#8c510a", "#bf812d", "#2166ac", "#4393c3", "#d6604d",
-    "#b2182b", "#fddbc7", "#762a83",
-)  # fmt: skip
 
 Size = Annotated[int, msgspec.Meta(ge=16, le=4096)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=4096)]

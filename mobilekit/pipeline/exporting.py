@@ -182,7 +182,8 @@ def exam_of(program: "Program", plan: Plan, base: Manifest) -> Exam | None:
     config = plan.request.data or plan.data
     if config is None:
         return None
-    found = exam(program, (config, *plan.judged), base, plan.request.data_count)
+    count = plan.request.data_count if plan.request.data else plan.judged_images
+    found = exam(program, (config, *plan.judged), base, count)
     if isinstance(found, Exam):
         return found
     if plan.request.data is not None:

@@ -39,6 +39,7 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
     data: "DataConfig | None" = None
     """Labelled images that the network's and the files' answers are judged on; a recipe's else."""
     data_count: int = 256
+    """Images of `data`, at most; a recipe says it of its own data."""
     metadata: dict[str, str] = {}
     threads: int = 1
     runs: int = 50

@@ -20,7 +20,8 @@ from mobilekit.compress.during.sparsify import Sparsify
 from mobilekit.compress.fitting.fit import Course, fit
 from mobilekit.compress.fitting.order import Order, Resumable
 from mobilekit.compress.fitting.rates import OptimizerConfig
-from mobilekit.compress.registry import during_of, methods
+from mobilekit.compress.registry import during_of, methods, step_of
+from mobilekit.compress.steps.train import Train
 from mobilekit.core.errors import ModelError, NoEffectError, RecipeError
 from mobilekit.recipe import read_recipe
 from tests.compress.fitting.material import context, labelled, plain
@@ -69,11 +70,16 @@ def test_code_of_the_guide_runs_as_it_is(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_recipes_of_the_guide_are_read(tmp_path: Path) -> None:
-    text, net, weighed = blocks("toml")
+    text, net, shown, masks, weighed = blocks("toml")
     (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
     assert [step["kind"] for step in read_recipe(tmp_path).steps] == ["train", "prune"]
     (tmp_path / "recipe.toml").write_text(f'name = "own"\n{net}', encoding="utf-8")
     assert read_recipe(tmp_path).net.kind == "torchvision"
+    (options,) = tomllib.loads(shown)["steps"]
+    train = step_of({**options, **tomllib.loads(masks)}, "train")
+    assert isinstance(train, Train)
+    assert [type(each).__name__ for each in train.augment] == ["Flip", "Affine", "Colour", "Erase"]
+    assert train.previous_mask is not None
     (options,) = tomllib.loads(weighed)["during"]
     assert isinstance(during_of(options, "sparsify"), Sparsify)
     examples = [

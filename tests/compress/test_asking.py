@@ -52,3 +52,10 @@ def test_an_image_of_the_data_set_goes_before_examples() -> None:
     (image,) = examples(Context(INPUTS, training=Training(data, data)))
     assert torch.equal(image[0], data[0][0])
     assert examples(Context(INPUTS)) is INPUTS
+
+
+def test_further_inputs_come_in_the_size_of_the_image() -> None:
+    data, mask = labelled(4), torch.ones(2, 5, 16, 16)
+    image, other = examples(Context([*INPUTS, mask], training=Training(data, data)))
+    assert torch.equal(image[0], data[0][0])
+    assert other.shape == (1, 5, 8, 8)

@@ -16,7 +16,7 @@ class Renormalized(nn.Module):
     x' = (x · s + m − m') / s', with m and s of the other, m' and s' of its own.
 
     Args:
-        network: used itself, not a copy; it takes one tensor, `[N, C, H, W]`.
+        network: used itself, not a copy; it takes images first, `[N, C, H, W]`.
         given: statistics of the images that come.
         own: those that the network wants.
 
@@ -33,14 +33,15 @@ class Renormalized(nn.Module):
         self.register_buffer("scale", (deviation / width).view(-1, 1, 1), persistent=False)
         self.register_buffer("shift", ((mean - wanted) / width).view(-1, 1, 1), persistent=False)
 
-    def forward(self, images: Tensor) -> Any:
+    def forward(self, images: Tensor, *others: Tensor) -> Any:
         """Return what the network says.
 
         Args:
             images: normalized for the other network, `[N, C, H, W]`.
+            others: further inputs, such as a mask of the frame before; they stay as they are.
         """
         scale, shift = (self.get_buffer(name).to(images) for name in ("scale", "shift"))
-        return self.network(images * scale + shift)
+        return self.network(images * scale + shift, *others)
 
 
 def seen_alike(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mobilekit.compress.acting import Acting
 from mobilekit.compress.fitting.module import Fitting
 from mobilekit.compress.fitting.order import Resumable
+from mobilekit.compress.fitting.showing import Shown
 from mobilekit.compress.fitting.tasks import METRICS
 from mobilekit.core import files
 from mobilekit.core.histories import HISTORY, records_name, weights_name
@@ -51,6 +52,11 @@ class History(msgspec.Struct, frozen=True, omit_defaults=True):
     def last(self) -> Epoch:
         """The last epoch."""
         return self.epochs[-1]
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch of the greatest metric; the first of equals."""
+        return max(self.epochs, key=lambda epoch: epoch.metric)
 
 
 class Recorder(pl.Callback):
@@ -116,7 +122,8 @@ class Recorder(pl.Callback):
         metric = float(trainer.callback_metrics.get(name, float("nan")))
         mean = sum(losses) / max(len(losses), 1)
         kept = self._keep and self._folder is not None
-        one = Epoch(trainer.current_epoch + 1, mean, metric, self._acting.figures(), kept)
+        numbers = pl_module.figures | self._acting.figures()
+        one = Epoch(trainer.current_epoch + 1, mean, metric, numbers, kept)
         self.epochs.append(one)
         pl_module.log_dict(one.figures)
         figures = "".join(f", {key} {value:.4g}" for key, value in one.figures.items())
@@ -166,7 +173,7 @@ class Recorder(pl.Callback):
     def _write(self, fitting: Fitting) -> None:
         assert self._folder is not None  # noqa: S101  asked by the caller
         data = self._loader.dataset
-        assert isinstance(data, Labelled)  # noqa: S101  its own loader
+        assert isinstance(data, Labelled | Shown)  # noqa: S101  its own loader
         history = self.history(fitting, data.provenance)
         text = msgspec.json.format(msgspec.json.encode(history), indent=2)
         files.write_text(self._folder / HISTORY, text.decode() + "\n")

@@ -6,6 +6,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from mobilekit.compress.fitting.aims import Aim
+from mobilekit.compress.fitting.frames import Frame
 from mobilekit.compress.fitting.rates import OptimizerConfig
 from mobilekit.compress.fitting.tasks import METRICS, judge, metric_of, task_loss, value_of
 from mobilekit.data.task import Labelled
@@ -23,6 +25,7 @@ class Fitting(pl.LightningModule):
         data: whose task and classes count.
         optimizer: which.
         statistics: by which images are normalized.
+        aim: how cross-entropy is taken.
     """
 
     def __init__(
@@ -32,30 +35,45 @@ class Fitting(pl.LightningModule):
         data: Labelled,
         optimizer: OptimizerConfig,
         statistics: Statistics | None,
+        aim: Aim,
     ) -> None:
         super().__init__()
         self.network, self.beside = network, beside
         self.task, self._optimizer = data.task, optimizer
         classes = len(data.classes) + (data.task == "detection")
         self.metric = metric_of(data.task, classes)
-        self._statistics = statistics
+        self.followed = metric_of(data.task, classes)
+        """Of a network that takes the mask of the frame before: what it is worth with a mask."""
+        self.figures: dict[str, float] = {}
+        """Beside the metric, of the last time that it was judged."""
+        self._statistics, self._aim = statistics, aim
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of the task for a batch, shape `[]`."""
         del batch_idx
-        loss = task_loss(self.task, self.network, self.normalized(batch[0]), batch[1])
+        loss = task_loss(self.task, self.network, self.normalized(batch[0]), batch[1], self._aim)
         self.log("loss", loss.detach())
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Judge a batch."""
+        """Judge a batch; where the network takes a mask of the frame before, without one and with one."""
         del batch_idx
-        judge(self.task, self.metric, self.network(self.normalized(batch[0])), batch[1])
+        images = self.normalized(batch[0])
+        if isinstance(images, Frame):
+            empty = torch.zeros_like(images.mask)
+            judge(self.task, self.metric, self.network(images.image, empty), batch[1])
+            judge(self.task, self.followed, self.network(*images), batch[1])
+        else:
+            judge(self.task, self.metric, self.network(images), batch[1])
 
     def on_validation_epoch_end(self) -> None:
         """Log the metric."""
-        self.log(METRICS[self.task], value_of(self.metric))
+        name = METRICS[self.task]
+        self.log(name, value_of(self.metric))
         self.metric.reset()
+        if self.followed.update_called:
+            self.figures = {f"{name}_with_mask": value_of(self.followed)}
+            self.followed.reset()
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer, and what sets its rate after each step."""
@@ -64,9 +82,11 @@ class Fitting(pl.LightningModule):
         return {"optimizer": made, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def normalized(self, images: Any) -> Any:
-        """Return images in the range that the network takes: one tensor, or a list of them."""
+        """Return images in the range that the network takes: one tensor, a list of them, or frames."""
         if self._statistics is None:
             return images
+        if isinstance(images, Frame):
+            return images._replace(image=self.normalized(images.image))
         if isinstance(images, list):
             return [self.normalized(image) for image in images]
         mean, deviation = (

@@ -1,13 +1,22 @@
 """In which order images are shown: a function of seed and step alone, so that any step can be gone on from."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mobilekit.core.errors import DataError, RecipeError
 from mobilekit.core.seeding import child_seed
+
+
+class Moment(NamedTuple):
+    """An image, and when in the training it is shown."""
+
+    image: int
+    epoch: int
+    step: int
+    """Since the beginning of the training."""
 
 
 class Order(Sampler[int]):
@@ -60,16 +69,42 @@ class Order(Sampler[int]):
         self.epoch, self.first = divmod(step, self.steps)
 
     def __iter__(self) -> Iterator[int]:
+        return (moment.image for moment in self.moments())
+
+    def moments(self) -> Iterator[Moment]:
+        """Yield the rest of the epoch, each image with its moment."""
         generator = torch.Generator().manual_seed(child_seed(self._seed, "order", str(self.epoch)))
         order = torch.randperm(self._count, generator=generator)
         each = self._batch // self._world
         for step in range(self.first, self.steps):
             start = step * self._batch + self._rank() * each
-            yield from order[start : start + each].tolist()
+            for index in order[start : start + each].tolist():
+                yield Moment(index, self.epoch, self.epoch * self.steps + step)
         self.first = 0
 
     def __len__(self) -> int:
         return self.steps * (self._batch // self._world)
+
+
+class Moments(Sampler[Moment]):
+    """An order's images with their moments, for data that are shown otherwise each time.
+
+    Args:
+        order: that is gone through.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the beginning of an epoch; where it is the present one, stay."""
+        self._order.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[Moment]:
+        return self._order.moments()
+
+    def __len__(self) -> int:
+        return len(self._order)
 
 
 class Resumable(DataLoader[Any]):
@@ -79,11 +114,15 @@ class Resumable(DataLoader[Any]):
         images: map style.
         order: of the images.
         size: images of one batch here.
+        moments: ask the images for moments instead of numbers.
         options: of `DataLoader`.
     """
 
-    def __init__(self, images: Dataset[Any], order: Order, size: int, **options: Any) -> None:
-        super().__init__(images, batch_size=size, sampler=order, **options)
+    def __init__(
+        self, images: Dataset[Any], order: Order, size: int, moments: bool = False, **options: Any
+    ) -> None:
+        sampler: Sampler[Any] = Moments(order) if moments else order
+        super().__init__(images, batch_size=size, sampler=sampler, **options)
         self.order = order
         self.done = 0
         """Steps since the beginning of the training."""

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
+from mobilekit.compress.fitting.aims import Aim
+from mobilekit.compress.fitting.mixing import Mixed
 from mobilekit.compress.graph.untouched import evaluating
 from mobilekit.compress.outputs import first_of
 from mobilekit.core.errors import ModelError
@@ -22,9 +24,12 @@ METRICS: dict[Task, str] = {
     "detection": "average_precision",
 }
 """What each task is judged by: greater is better, 0–1."""
+AS_IT_IS = Aim()
 
 
-def task_loss(task: Task, network: nn.Module, images: Any, target: Any) -> Tensor:
+def task_loss(
+    task: Task, network: nn.Module, images: Any, target: Any, aim: Aim = AS_IT_IS
+) -> Tensor:
     """Run a network and return the loss of its task, shape `[]`.
 
     Classification: cross-entropy. Segmentation: cross-entropy over pixels that are judged, auxiliary
@@ -33,8 +38,10 @@ def task_loss(task: Task, network: nn.Module, images: Any, target: Any) -> Tenso
     Args:
         task: which.
         network: in training mode.
-        images: `[N, C, H, W]`; of a detection, a list of `[C, H, W]`.
-        target: as the data set gives it, batched.
+        images: `[N, C, H, W]`; of a detection, a list of `[C, H, W]`; a tuple of all inputs where the
+            network takes several.
+        target: as the data set gives it, batched; or two of each image, whose losses are mixed.
+        aim: how cross-entropy is taken.
 
     Raises:
         ModelError: outputs that do not fit the target.
@@ -44,24 +51,36 @@ def task_loss(task: Task, network: nn.Module, images: Any, target: Any) -> Tenso
         if not isinstance(losses, Mapping):
             raise ModelError("detection: a network that trains returns its losses by name")
         return torch.stack(list(losses.values())).sum()
-    outputs = network(images)
+    outputs = network(*images) if isinstance(images, tuple) else network(images)
+    if isinstance(target, Mixed):
+        first, second = (_loss(task, outputs, each, aim) for each in target[:2])
+        return torch.lerp(second, first, target.share[0].to(first.dtype))
+    return _loss(task, outputs, target, aim)
+
+
+def _loss(task: Task, outputs: Any, target: Tensor, aim: Aim) -> Tensor:
+    """Return the cross-entropy of what a network gives, shape `[]`."""
     if task == "classification":
-        return functional.cross_entropy(_fitting(first_of(outputs), 2), target)
-    loss = _over_pixels(first_of(outputs), target)
+        logits = _fitting(first_of(outputs), 2)
+        return functional.cross_entropy(
+            logits, target, _weights(aim, logits), label_smoothing=aim.label_smoothing
+        )
+    loss = _over_pixels(first_of(outputs), target, aim)
     if isinstance(outputs, Mapping) and len(outputs) > 1:
         others = list(outputs.values())[1:]
         for other in others:
-            loss = loss + AUXILIARY * _over_pixels(other, target)
+            loss = loss + AUXILIARY * _over_pixels(other, target, aim)
     return loss
 
 
-def check_fits(network: nn.Module, data: Labelled, image: Tensor) -> None:
+def check_fits(network: nn.Module, data: Labelled, image: Tensor, *others: Tensor) -> None:
     """Make sure that a network takes the images and tells the classes apart.
 
     Args:
         network: in evaluation mode; it is left as found.
         data: whose task and classes count; a detection is not looked at.
         image: one of its images, normalized, `[1, C, H, W]`.
+        others: further inputs of the network.
 
     Raises:
         ModelError: it does not; both sides are named.
@@ -70,11 +89,11 @@ def check_fits(network: nn.Module, data: Labelled, image: Tensor) -> None:
         return
     try:
         with evaluating(network):
-            outputs = first_of(network(image))
+            outputs = first_of(network(image, *others))
     except (RuntimeError, ValueError, TypeError, IndexError) as problem:
         words = " ".join(str(problem).split())[:160]
         raise ModelError(
-            f"the network does not take the data's images {list(image.shape)}: {words}"
+            f"the network does not take the data's images {_shapes(image, *others)}: {words}"
         ) from problem
     rank = 2 if data.task == "classification" else 4
     if outputs.ndim != rank or outputs.shape[1] != len(data.classes):
@@ -125,12 +144,26 @@ def _fitting(logits: Tensor, rank: int) -> Tensor:
     return logits
 
 
-def _over_pixels(logits: Tensor, target: Tensor) -> Tensor:
+def _shapes(*inputs: Tensor) -> str:
+    return " and ".join(str(list(each.shape)) for each in inputs)
+
+
+def _weights(aim: Aim, logits: Tensor) -> Tensor | None:
+    return None if aim.weights is None else aim.weights.to(logits)
+
+
+def _over_pixels(logits: Tensor, target: Tensor, aim: Aim) -> Tensor:
     if logits.ndim != 4:
         raise ModelError(
             f"the network's output is {list(logits.shape)}; a segmentation needs [N, C, H, W]"
         )
-    return functional.cross_entropy(_resized(logits, target), target, ignore_index=IGNORED)
+    return functional.cross_entropy(
+        _resized(logits, target),
+        target,
+        _weights(aim, logits),
+        ignore_index=IGNORED,
+        label_smoothing=aim.label_smoothing,
+    )
 
 
 def _resized(logits: Tensor, target: Tensor) -> Tensor:

@@ -25,6 +25,16 @@ def test_images_of_one_normalization_become_those_of_another() -> None:
     assert other.state_dict() == {}
 
 
+def test_further_inputs_stay_as_they_are() -> None:
+    class Beside(nn.Module):
+        def forward(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return torch.cat([images, mask], 1)
+
+    found = Renormalized(Beside(), IMAGENET, HALVES)(normalized(IMAGENET), PIXELS[:, :1])
+    assert torch.equal(found[:, 3:], PIXELS[:, :1])
+    torch.testing.assert_close(found[:, :3], normalized(HALVES), rtol=1e-12, atol=1e-12)
+
+
 def test_none_is_pixels_as_they_are() -> None:
     network = nn.Identity()
     there = seen_alike(network, None, IMAGENET, 3)

@@ -1,4 +1,4 @@
-"""Run as a program, with a folder, a strategy, `kill` or `resume`: each process writes what it ends with."""
+"""Run as a program, with a folder, a strategy, and `kill`, `resume`, `twice` or `best`: each process writes its end."""
 
 import os
 import signal
@@ -11,14 +11,17 @@ import lightning.pytorch as pl
 import torch
 from torch import nn
 
+from mobilekit.compress.base import Context
 from mobilekit.compress.during.distill import Distill
 from mobilekit.compress.during.group_penalty import GroupPenalty
 from mobilekit.compress.during.kernel_sparsity import KernelSparsity
 from mobilekit.compress.during.sparsify import Sparsify
 from mobilekit.compress.fitting.fit import Course, fit
 from mobilekit.compress.fitting.rates import OptimizerConfig
+from mobilekit.compress.fitting.showing import Showing
 from mobilekit.compress.fitting.together import is_first
 from mobilekit.compress.training import ActingCallback
+from mobilekit.data.augmentation.configs import Affine, Erase, Flip
 from tests.compress.fitting.material import context, drawn, plain
 
 METHODS = (
@@ -49,9 +52,23 @@ class Kill(pl.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def best(network: nn.Module, chances: Context, folder: Path) -> None:
+    """Train on images that are shown otherwise each time, and end with the best epoch."""
+    showing = Showing((Flip(), Affine(), Erase()))
+    optimizer = OptimizerConfig("sgd", 0.3, schedule="linear")
+    course = Course(4, 20, optimizer, showing=showing, keep_best=True)
+    history, _ = fit(network, [], course, chances)
+    content = {"weights": network.state_dict(), "best": history.best.epoch}
+    rank = os.environ.get("LOCAL_RANK", "0")
+    torch.save(content, folder / f"best-{rank}.pt")
+
+
 def main(folder: Path, flags: dict[str, Any], how: str) -> None:
     torch.set_num_threads(1)
     network = plain().double()
+    if how == "best":
+        best(network, context(folder, 65, dtype=torch.float64, flags=flags), folder)
+        return
     course = Course(3, 20, OptimizerConfig("adam", 1e-2), checkpoint_every=2)
     chances = context(folder, 65, dtype=torch.float64, flags=flags, resume=how == "resume")
     wide = drawn(

@@ -92,6 +92,24 @@ def test_two_processes_go_on_together_and_end_with_the_same_bits(tmp_path: Path)
         assert torch.equal(value, second[name]), name
 
 
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("ddp_fork", marks=pytest.mark.slow)])
+def test_processes_show_the_same_images_and_keep_the_same_best(
+    strategy: str, tmp_path: Path
+) -> None:
+    folders = {name: tmp_path / name for name in ("none", strategy)}
+    for name, folder in folders.items():
+        folder.mkdir()
+        found = trained(folder, name, "best")
+        assert found.returncode == 0, found.stderr
+    one, two = (read(folder / "best-0.pt") for folder in folders.values())
+    assert one["best"] == two["best"]
+    for name, value in one["weights"].items():
+        torch.testing.assert_close(two["weights"][name], value, rtol=0, atol=WEIGHTS)
+    if strategy == "ddp":
+        other = read(folders[strategy] / "best-1.pt")["weights"]
+        assert all(torch.equal(other[name], value) for name, value in two["weights"].items())
+
+
 @pytest.mark.slow
 def test_forked_processes_give_the_masks_and_weights_of_one(single: Path, tmp_path: Path) -> None:
     found = trained(tmp_path, "ddp_fork")

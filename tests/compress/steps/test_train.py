@@ -1,6 +1,7 @@
 """The step `train`: a new network, its report, and what it refuses."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,23 @@ def test_folder_has_history_and_checkpoint_and_is_gone_on_from(tmp_path: Path) -
     assert history["epochs"][-1]["figures"]["sparsity"] == 0.75
 
 
+def test_channels_lie_last_while_it_trains_and_the_result_is_near() -> None:
+    course = Train(1, 10, OptimizerConfig("sgd", 1e-2), channels_last=True)
+    seen: list[bool] = []
+    network = plain()
+    network[2].register_forward_pre_hook(
+        lambda part, _given: seen.append(
+            part.weight.is_contiguous(memory_format=torch.channels_last)
+        )
+    )
+    fast, _ = course.apply(network, context())
+    plain_one, _ = msgspec.structs.replace(course, channels_last=False).apply(network, context())
+    assert any(seen)
+    for one, other in zip(fast.parameters(), plain_one.parameters(), strict=True):
+        assert one.is_contiguous()
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
 def test_frozen_networks_and_missing_data_are_refused() -> None:
     with pytest.raises(NoEffectError, match="train: no parameter of the network trains"):
         Train().apply(plain().requires_grad_(requires_grad=False), context())
@@ -104,6 +122,19 @@ def test_frozen_networks_and_missing_data_are_refused() -> None:
         ({"optimizer": {"kind": "sgdd"}}, r"'sgdd' - at `\$\.optimizer\.kind`"),
         ({"optimizer": {"rate": 1}}, r"`rate` - at `\$\.optimizer`"),
         ({"clip": -1}, r">= 0.0 - at `\$\.clip`"),
+        ({"augment": [{"kind": "flop"}]}, r"'flop' - at `\$\.augment\[0\]\.kind`"),
+        ({"augment": [{"kind": "flip", "p": 1}]}, r"`p` - at `\$\.augment\[0\]`"),
+        ({"augment": [{"kind": "affine", "scale": [2, 1]}]}, r"affine: scale is a least and a"),
+        ({"mixup": -0.4}, r">= 0.0 - at `\$\.mixup`"),
+        ({"label_smoothing": 1.0}, r"< 1.0 - at `\$\.label_smoothing`"),
+        ({"class_weights": 3}, r"<= 2.0 - at `\$\.class_weights`"),
+        ({"progressive": "thesis"}, r"bool.* - at `\$\.progressive`"),
+        ({"previous_mask": {"empty": 0.5}}, r"previous_mask: the shares add to 1\.2, not to 1"),
+        ({"previous_mask": {"none": 0.5}}, r"`none` - at `\$\.previous_mask`"),
+        (
+            {"keep_best": True, "during": [{"kind": "distill"}, {"kind": "sparsify"}]},
+            r"keep_best could go back to before sparsify was done",
+        ),
     ],
 )
 def test_wrong_options_are_named_with_their_place(options: dict[str, Any], words: str) -> None:
@@ -113,6 +144,41 @@ def test_wrong_options_are_named_with_their_place(options: dict[str, Any], words
 
 def test_options_come_back_as_they_went() -> None:
     assert msgspec.json.decode(msgspec.json.encode(STEP), type=Train) == STEP
+
+
+FULL: dict[str, Any] = {
+    "augment": [{"kind": "flip"}, {"kind": "affine"}, {"kind": "erase"}],
+    "mixup": 0.4,
+    "label_smoothing": 0.1,
+    "class_weights": 0.35,
+    "progressive": True,
+    "keep_best": True,
+}
+
+
+def test_what_changes_images_and_losses_comes_from_the_recipe() -> None:
+    options = {"kind": "train", "epochs": 3, "batch_size": 10, **FULL}
+    step = step_of(options, "steps[0]")
+    assert isinstance(step, Train)
+    assert msgspec.json.decode(msgspec.json.encode(step), type=Train) == step
+    results = [step.apply(rich(), context()) for _ in range(2)]
+    one, same = (result.state_dict() for result, _ in results)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert re.match(
+        r"accuracy 0\.\d+ after \d epochs, the best of 3, on 70 dots", results[0][1].notes[0]
+    )
+    for name in set(FULL) - {"keep_best"}:
+        less = step_of({key: value for key, value in options.items() if key != name}, "steps[0]")
+        other, _ = less.apply(rich(), context())
+        assert not torch.equal(other.state_dict()["0.weight"], one["0.weight"]), name
+
+
+def test_network_of_several_inputs_needs_masks_said() -> None:
+    place = context()
+    place = replace(place, inputs=(*place.inputs, place.inputs[0]))
+    step = step_of({"kind": "train", "previous_mask": {}}, "steps[0]")
+    with pytest.raises(RecipeError, match="train: previous_mask is made of the masks of a segm"):
+        step.apply(plain(), place)
 
 
 def test_methods_that_cannot_act_end_the_step_before_it_trains(tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""What a network for videos is shown: an image, and a false mask of the frame before."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mobilekit.core.errors import ModelError, RecipeError
+from mobilekit.core.seeding import child_seed
+from mobilekit.data.augmentation.configs import PreviousMaskConfig
+from mobilekit.data.previous_masks import previous_mask
+from mobilekit.data.task import Labelled
+
+
+class Frame(NamedTuple):
+    """What a network for videos takes: an image, and the mask of the frame before."""
+
+    image: Tensor
+    """`[C, H, W]`, in a batch `[N, C, H, W]`."""
+    mask: Tensor
+    """`[K, H, W]`, in a batch `[N, K, H, W]`."""
+
+
+class Judged(Dataset[Any]):
+    """A test set for a network for videos: each image with a slightly wrong mask, always the same.
+
+    Args:
+        data: that is judged on.
+        channels: of the mask.
+        seed: of the run.
+    """
+
+    def __init__(self, data: Labelled, channels: int, seed: int) -> None:
+        self._data, self._channels, self._seed = data, channels, seed
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, index: int) -> tuple[Frame, Tensor]:
+        image, target = self._data[index]
+        assert isinstance(target, Tensor)  # noqa: S101  a segmentation
+        rng = np.random.default_rng(child_seed(self._seed, "judged mask", str(index)))
+        classes = len(self._data.classes)
+        return Frame(image, previous_mask(target, classes, self._channels, "slight", rng)), target
+
+
+def mask_channels(
+    config: PreviousMaskConfig | None, data: Labelled, inputs: Sequence[Tensor]
+) -> int:
+    """Return how many channels the mask of the frame before has; 0 where the network takes none.
+
+    Args:
+        config: how one is shown; None: not.
+        data: that is trained on.
+        inputs: examples of the network's.
+
+    Raises:
+        RecipeError: a mask for a network that takes none, none for one that takes one, or no segmentation.
+        ModelError: a mask of another number of classes.
+    """
+    if config is None:
+        if len(inputs) > 1 and data.task == "segmentation":
+            raise RecipeError(
+                "train: the network takes a mask of the frame before; say how: previous_mask = { empty = 0.3,"
+                " slight = 0.4, strong = 0.3 }"
+            )
+        return 0
+    if data.task != "segmentation":
+        raise RecipeError(
+            f"train: previous_mask is made of the masks of a segmentation; the data are a {data.task}"
+        )
+    if len(inputs) < 2:
+        raise RecipeError(
+            "train: previous_mask is set, but the network has no input for it; take one that has, such as"
+            " net = { kind = 'mobile-hourglass', previous_mask = 10 }, or leave it out"
+        )
+    channels = int(inputs[1].shape[1])
+    if channels not in {1, len(data.classes)}:
+        raise ModelError(
+            f"train: the network's previous mask has {channels} channels; {data.provenance} has"
+            f" {len(data.classes)} classes: give it as many, or 1"
+        )
+    return channels

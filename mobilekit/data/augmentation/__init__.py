@@ -1,0 +1,1 @@
+"""Images shown otherwise each time, and targets that follow them."""
