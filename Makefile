@@ -47,6 +47,7 @@ catalog: $(VENV)/.installed
 
 schemas: $(VENV)/.installed
 	$(BIN)/python tools/schemas.py
+	$(BIN)/python tools/app_testdata.py
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m build --wheel

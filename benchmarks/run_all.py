@@ -25,6 +25,9 @@ SCRIPTS = (
     "quantization_aware.py",
     "mixed_precision.py",
     "deep_compression.py",
+    "quantization_bytes.py",
+    "face_rendering.py",
+    "face_parsing_latency.py",
 )
 
 

@@ -9,11 +9,13 @@ import msgspec
 
 from mobilekit.compress.structuring.format import Structure
 from mobilekit.core.artifact import Manifest
+from mobilekit.core.device_reports import DeviceReport
 from mobilekit.profile.tables import LatencyTable
 
 FOLDER = Path(__file__).parents[1] / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 KINDS: dict[str, tuple[type, str]] = {
+    "device-report.schema.json": (DeviceReport, "What a device says of a model's run"),
     "manifest.schema.json": (Manifest, "Manifest of a mobilekit artifact"),
     "latency-table.schema.json": (LatencyTable, "Latencies of operators and models on devices"),
     "structure.schema.json": (Structure, "How a smaller network differs from its original"),

@@ -5,14 +5,18 @@ from typing import Annotated
 import typer
 
 from mobilekit import __version__
+from mobilekit.cli.data import data
+from mobilekit.cli.detect_forgery import detect_forgery
 from mobilekit.cli.export import export
 from mobilekit.cli.history import history
 from mobilekit.cli.inspect import inspect
 from mobilekit.cli.methods import methods
 from mobilekit.cli.nets import nets
+from mobilekit.cli.parse import parse
 from mobilekit.cli.profile import profile
 from mobilekit.cli.prune import prune
 from mobilekit.cli.quantize import quantize
+from mobilekit.cli.report import report
 from mobilekit.cli.run import run
 from mobilekit.cli.sensitivity import sensitivity
 from mobilekit.cli.ship import ship
@@ -35,14 +39,18 @@ for function in (
     specialize,
     verify,
     profile,
+    report,
     history,
     inspect,
     nets,
     methods,
     run,
     ship,
+    parse,
+    detect_forgery,
 ):
     app.command()(function)
+app.add_typer(data)
 
 
 @app.callback()

@@ -48,6 +48,18 @@ class FacesConfig(DataBase, frozen=True, tag="faces"):
     seed: int = 0
 
 
+class ForgeriesConfig(DataBase, frozen=True, tag="forgeries"):
+    """Real and forged faces, drawn."""
+
+    style: Literal["faces", "faces-hard"] = "faces"
+    splices: tuple[Literal["self", "swap", "parts", "seamless"], ...] = ("self", "swap")
+    """Kinds of forgery: a face over itself, another face, its eyes or mouth, another face by its gradients."""
+    train: Count = 12_000
+    test: Count = 2_000
+    size: Annotated[int, Meta(ge=32, le=512)] = 96
+    seed: int = 0
+
+
 class MnistConfig(DataBase, frozen=True, tag="mnist"):
     """MNIST's four files."""
 
@@ -133,7 +145,7 @@ FilesConfig: TypeAlias = (
 )
 """Those that are files of the user's."""
 
-DataConfig: TypeAlias = DigitsConfig | ShapesConfig | FacesConfig | FilesConfig
+DataConfig: TypeAlias = DigitsConfig | ShapesConfig | FacesConfig | ForgeriesConfig | FilesConfig
 
 
 def open_data(config: DataConfig) -> "tuple[Labelled, Labelled]":
@@ -159,8 +171,17 @@ def _open(config: DataConfig, split: Literal["train", "test"]) -> "Labelled":
             from mobilekit.data.faces import faces
 
             return faces(split, getattr(config, split), config.size, config.seed, config.style)
+        case ForgeriesConfig():
+            return _forged(config, split)
         case _:
             return _read(config, split)
+
+
+def _forged(config: ForgeriesConfig, split: Literal["train", "test"]) -> "Labelled":
+    from mobilekit.data.forgeries import forgeries
+
+    count = getattr(config, split)
+    return forgeries(split, count, config.size, config.seed, config.splices, config.style)
 
 
 def _read(config: FilesConfig, split: Literal["train", "test"]) -> "Labelled":
@@ -199,13 +220,16 @@ def read_data(text: str) -> DataConfig:
     'detection'
     """
     kind, _, rest = text.partition(":")
-    option = {"digits": "", "shapes": "task", "faces": "style"}.get(kind, "path")
+    option = {"digits": "", "shapes": "task", "faces": "style", "forgeries": "style"}.get(
+        kind, "path"
+    )
     try:
         content = {"kind": kind, **({option: rest} if rest and option else {})}
         found: DataConfig = msgspec.convert(content, DataConfig)
     except msgspec.ValidationError as problem:
         raise DataError(
-            f"--data {text}: {problem}; such as digits, shapes:segmentation, faces, faces:faces-hard,"
-            " mnist:PATH, cifar10:PATH, image-folder:PATH, coco:PATH, helen:PATH, lapa:PATH, celebamask-hq:PATH, dfdc:PATH"
+            f"--data {text}: {problem}; such as digits, shapes:segmentation, faces, faces:faces-hard, forgeries,"
+            " mnist:PATH, cifar10:PATH, image-folder:PATH, coco:PATH, helen:PATH, lapa:PATH,"
+            " celebamask-hq:PATH, dfdc:PATH"
         ) from problem
     return found

@@ -9,6 +9,7 @@ import msgspec
 import mobilekit
 from mobilekit.core.config import read_toml
 from mobilekit.core.errors import ModelError
+from mobilekit.data.catalog import DataConfig, FilesConfig
 from mobilekit.nets.catalog import NetConfig
 
 RECIPE = "recipe.toml"
@@ -20,10 +21,11 @@ MOST_BYTES = 2_000_000
 
 
 class _Recipe(msgspec.Struct, frozen=True):
-    """The part of a recipe that says which network it is."""
+    """The part of a recipe that says which network it is, and what it has learned."""
 
     name: str
     net: NetConfig
+    data: DataConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Shipped:
     name: str
     config: NetConfig
     folder: Path
+    data: DataConfig | None = None
+    """What it was trained on, where that is drawn and so at hand everywhere."""
 
     @property
     def weights(self) -> Path:
@@ -57,7 +61,8 @@ def shipped() -> tuple[Shipped, ...]:
     found = []
     for weights in sorted(folder.glob(f"*/{WEIGHTS}")):
         recipe = read_toml(weights.parent / RECIPE, _Recipe)
-        found.append(Shipped(weights.parent.name, recipe.net, weights.parent))
+        drawn = None if isinstance(recipe.data, FilesConfig) else recipe.data
+        found.append(Shipped(weights.parent.name, recipe.net, weights.parent, drawn))
     return tuple(found)
 
 

@@ -2,25 +2,44 @@
 
 from mobilekit.pipeline.ablation import ablate, is_ablation
 from mobilekit.pipeline.compressing import Pruning, Specialization, prune, specialize
+from mobilekit.pipeline.device_profiling import (
+    DeviceProfile,
+    DeviceProfileRequest,
+    profile_on_device,
+)
 from mobilekit.pipeline.exporting import export
+from mobilekit.pipeline.forgery import ForgeryRequest, ForgeryScore, detect_forgery
 from mobilekit.pipeline.history import TrainingHistory, history
 from mobilekit.pipeline.inspecting import Inspection, inspect
 from mobilekit.pipeline.mixing import Mixed, Mixing, mix
+from mobilekit.pipeline.parsing import ParseRequest, Parsing, parse
+from mobilekit.pipeline.previewing import Preview, PreviewRequest, preview
 from mobilekit.pipeline.profiling import Profile, ProfileRequest, profile
 from mobilekit.pipeline.quantizing import quantize
+from mobilekit.pipeline.reporting import Reporting, ReportRequest, report
 from mobilekit.pipeline.request import ExportRequest
 from mobilekit.pipeline.sensitivity import Sensitivity, SensitivityRequest, sensitivity
 from mobilekit.pipeline.shipping import Shipping, ship
 from mobilekit.pipeline.verifying import Verification, VerifyRequest, verify
 
 __all__ = [
+    "DeviceProfile",
+    "DeviceProfileRequest",
     "ExportRequest",
+    "ForgeryRequest",
+    "ForgeryScore",
     "Inspection",
     "Mixed",
     "Mixing",
+    "ParseRequest",
+    "Parsing",
+    "Preview",
+    "PreviewRequest",
     "Profile",
     "ProfileRequest",
     "Pruning",
+    "ReportRequest",
+    "Reporting",
     "Sensitivity",
     "SensitivityRequest",
     "Shipping",
@@ -29,14 +48,19 @@ __all__ = [
     "Verification",
     "VerifyRequest",
     "ablate",
+    "detect_forgery",
     "export",
     "history",
     "inspect",
     "is_ablation",
     "mix",
+    "parse",
+    "preview",
     "profile",
+    "profile_on_device",
     "prune",
     "quantize",
+    "report",
     "sensitivity",
     "ship",
     "specialize",

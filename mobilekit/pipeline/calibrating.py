@@ -50,19 +50,18 @@ def ranges(program: "Program", plan: Plan, normalization: Normalization | None) 
         return None
     request = plan.request
     data = plan.data or request.data
-    images = choose_images(
-        request.calibrate, request.calibrate_count, plan.seed, data, calibrating=True
-    )
+    folder, count = _chosen(plan)
+    images = choose_images(folder, count, plan.seed, data, calibrating=True)
     group = sample_inputs(program, images, normalization, plan.seed, plan.targets)[0]
     notes = []
-    if request.calibrate is None and data is None:
+    if folder is None and data is None:
         notes.append(
             f"calibrated on {len(group.inputs)} × {group.provenance}, which are not yours: give"
             " --calibrate a folder of images as the network will see them"
         )
     if images.unreadable:
         notes.append(
-            f"--calibrate: {len(images.unreadable)} images cannot be read and were left out"
+            f"calibration: {len(images.unreadable)} images cannot be read and were left out"
         )
     digest = hashlib.sha256()
     for arrays in group.inputs:
@@ -72,6 +71,17 @@ def ranges(program: "Program", plan: Plan, normalization: Normalization | None) 
     return Shown(
         group.inputs, f"{len(group.inputs)} × {group.provenance}", digest.hexdigest(), tuple(notes)
     )
+
+
+def _chosen(plan: Plan) -> tuple[Path | None, int]:
+    """Return the folder of calibration images, and how many: the request's, else the recipe's step's."""
+    from mobilekit.compress.steps.quantize import step_among
+
+    request = plan.request
+    step = step_among(plan.steps) if request.calibrate is None else None
+    if step is None:
+        return request.calibrate, request.calibrate_count
+    return Path(step.calibrate) if step.calibrate else None, step.calibrate_count
 
 
 def calibration(

@@ -1,6 +1,7 @@
 """One family of files: its worker converts the program, makes smaller files, runs them; they are judged."""
 
 import contextlib
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import msgspec
 from mobilekit.core import files
 from mobilekit.core.artifact import Failure, ModelFile, Normalization
 from mobilekit.core.errors import MobilekitError
+from mobilekit.core.quantization_plan import QuantizationPlan
 from mobilekit.core.reports import ParityReport
 from mobilekit.core.targets import (
     CoremlTarget,
@@ -59,6 +61,8 @@ class Material:
     """What activations are calibrated on."""
     exam: Exam | None = None
     """Labelled images to answer."""
+    plan: QuantizationPlan | None = None
+    """What quantization-aware training left, as far as it holds for the network as it is now."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ class Delivered:
     """How the weights are stored, of a quantized file."""
     answers: "tuple[Arrays, ...]" = ()
     """To the labelled images, where there are any."""
+    plan: QuantizationPlan | None = None
+    """Whose ranges of activations it has, where layers were trained with some."""
 
     def judged(
         self,
@@ -135,9 +141,17 @@ class Delivered:
         wanted = quantization_of(self.target)
         if wanted is None:
             return own_error(program, group.inputs, self.target.precision)
-        return expected_error(
+        expected = expected_error(
             program, group.inputs, shown.inputs if shown else [], self.layers, wanted.form
         )
+        if self.plan is None:
+            return expected
+        from mobilekit.export.quantization.trained_error import trained_error
+        from mobilekit.verify.conditioning import unguarded
+
+        module = unguarded(program)
+        trained = trained_error(program, module, group.inputs, self.layers, self.plan)
+        return {name: math.hypot(value, trained[name]) for name, value in expected.items()}
 
 
 def lossy(target: Target, parity: ParityReport) -> tuple[str, ...]:
@@ -244,6 +258,7 @@ def _smaller(
                 str(material.programs[kind]),
                 target.minimum_os if isinstance(target, CoremlTarget) else "",
                 calibration,
+                material.plan,
             )
         )
     ends = _ends(path, converted)
@@ -251,7 +266,7 @@ def _smaller(
     quantized = msgspec.structs.replace(
         converted, inputs=ends[0], outputs=ends[1], notes=notes, seconds=made.seconds
     )
-    return Delivered(target, path, quantized, "", [], made.layers)
+    return Delivered(target, path, quantized, "", [], made.layers, plan=material.plan)
 
 
 def _ran(worker: "Worker", material: Material, one: Delivered) -> Delivered:

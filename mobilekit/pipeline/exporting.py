@@ -16,6 +16,7 @@ import msgspec
 from mobilekit.core import artifact, files
 from mobilekit.core.artifact import Failure, Manifest, ModelFile
 from mobilekit.core.errors import ArtifactError, DataError, ExportError, MobilekitError, ModelError
+from mobilekit.core.quantization_plan import trained_plan
 from mobilekit.core.reports import CostReport, DelegationReport, StepReport
 from mobilekit.core.targets import (
     SUFFIXES,
@@ -141,6 +142,7 @@ def _fill(
             _metadata(request, base),
             shown,
             labelled,
+            trained_plan(base.steps),
         )
     )
     progress(f"converting to {_words(plan.targets)}")

@@ -10,6 +10,7 @@ from mobilekit.core import artifact, files
 from mobilekit.core.artifact import Failure, Manifest, ModelFile
 from mobilekit.core.errors import ExportError, MobilekitError
 from mobilekit.core.quantization import Quantization
+from mobilekit.core.quantization_plan import trained_plan
 from mobilekit.core.reports import DelegationReport
 from mobilekit.core.targets import format_of, quantized
 from mobilekit.pipeline import samples
@@ -72,6 +73,7 @@ def _add(fresh: Path, manifest: Manifest, plan: Plan, progress: Progress) -> Man
         {},
         shown,
         labelled,
+        trained_plan(manifest.steps),
     )
     made, failures = _made(material, manifest, plan, progress)
     progress("comparing the files with the network")

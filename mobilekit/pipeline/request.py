@@ -7,10 +7,12 @@ import msgspec
 
 from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import ModelError
+from mobilekit.core.quantization_plan import as_planned
 from mobilekit.core.targets import Target, base_of, format_of, quantization_of, quantized
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.data.catalog import DataConfig
 from mobilekit.nets.saved import is_saved
+from mobilekit.nets.shipped import find_shipped
 
 if TYPE_CHECKING:
     from mobilekit.nets.sources import Source
@@ -97,6 +99,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def resolve(request: ExportRequest) -> Plan:
     """Find out whether the reference is a recipe, and take its targets, net and seed.
 
+    A trained network that ships brings the data that it was trained on, where they are drawn.
+
     Raises:
         ModelError: the reference is a path that does not exist.
         RecipeError: the recipe is wrong.
@@ -105,12 +109,15 @@ def resolve(request: ExportRequest) -> Plan:
     if request.recipe or (path.is_dir() and not is_saved(path)) or path.suffix == ".toml":
         if not path.exists():
             raise ModelError(f"{path}: no such file")
+        from mobilekit.compress.steps.quantize import step_among
         from mobilekit.recipe import read_recipe
 
         recipe = request.recipe or read_recipe(path)
+        step = step_among(recipe.steps)
+        targets = as_planned(request.targets or recipe.targets, step.wanted if step else None)
         return Plan(
             request=request,
-            targets=request.targets or with_variants(recipe.targets, request.default_targets),
+            targets=targets if request.targets else with_variants(targets, request.default_targets),
             seed=request.seed or recipe.seed,
             recipe_digest=recipe.digest,
             recipe_name=recipe.name,
@@ -120,8 +127,14 @@ def resolve(request: ExportRequest) -> Plan:
             judged=recipe.judged,
             judged_images=recipe.judged_images,
         )
+    untouched = not request.arguments and request.weights is None
+    trained = find_shipped(request.reference) if untouched else None
     return Plan(
-        request=request, targets=request.targets or request.default_targets, seed=request.seed
+        request=request,
+        targets=request.targets or request.default_targets,
+        seed=request.seed,
+        data=trained.data if trained else None,
+        judged_images=request.data_count,
     )
 
 

@@ -83,6 +83,9 @@ FOLDED = frozenset(
 REPEATED = frozenset({"CONCATENATION", "SPLIT"})
 """Operators that take one kernel per part."""
 
+MADE = "Convert (NC, F32, QD"
+"""Beginning of kernels that belong to no operator: activations become integers at run time."""
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -139,6 +142,9 @@ def matched(
             found.append(known.get(kernel.index))
             continue
         position = _position(rest, cursor, kernel.name)
+        if position is None and kernel.name.startswith(MADE):
+            found.append(None)
+            continue
         found.append(rest[position] if position is not None else None)
         cursor = len(rest) if position is None else position + 1
     return tuple(found)

@@ -104,8 +104,11 @@ def _file(file: ModelFile, delegation: DelegationReport | None) -> list[str]:
     parts += [f"<p>{escape(note)}</p>" for note in file.notes]
     if file.quantization:
         parts.append(f"<p>{escape(quantization.note(file.quantization))}</p>")
-        parts.append(quantization.picture(file.quantization))
-        parts.append(table(quantization.rows(file.quantization), quantization.COLUMNS))
+        layers = file.quantization
+        parts.append(f"<p>{escape(quantization.time_note(layers, delegation))}</p>")
+        parts.append(quantization.picture(layers, delegation))
+        rows = quantization.rows(layers, delegation)
+        parts.append(table(rows, quantization.columns(layers, delegation)))
     if file.latency:
         parts.append(histogram(file.latency))
     if delegation:

@@ -72,7 +72,9 @@ def test_lines_are_run_once_and_put_into_one_table(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "ablation.json").read_text())["results"][2]["macs"]
 
     told.clear()
-    path.write_text(TEXT.replace("seeds = 2", "seeds = 1").replace("sparsity = 0.5", "sparsity = 0.25"))
+    path.write_text(
+        TEXT.replace("seeds = 2", "seeds = 1").replace("sparsity = 0.5", "sparsity = 0.25")
+    )
     second = ablate(request, told.append)
     assert sum(words.startswith("converting") for words in told) == 1
     assert second.results[:2] == first.results[:2]

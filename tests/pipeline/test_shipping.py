@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from mobilekit import pipeline
 from mobilekit.core.errors import ArtifactError, ModelError, RecipeError
+from mobilekit.core.targets import TfliteTarget
 from mobilekit.nets import shipped
 from mobilekit.nets.sources import load_source
 from mobilekit.pipeline.request import ExportRequest
@@ -80,6 +81,27 @@ def test_what_was_shipped_is_what_was_trained(built: Path, models: Path) -> None
     with torch.no_grad():
         found = source.module((pixels.float() / 255 - 0.5) / 0.5)
     assert torch.allclose(found, torch.from_numpy(expected), atol=1e-5)
+
+
+def test_a_network_that_ships_is_calibrated_and_judged_on_what_it_learned(
+    built: Path, models: Path, tmp_path: Path
+) -> None:
+    ship(built / "built", models / "tiny", quiet)
+    request = ExportRequest(
+        reference="tiny",
+        out=tmp_path / "out",
+        targets=(TfliteTarget(), TfliteTarget(quantize="static:int8")),
+        runs=0,
+        image_count=2,
+        calibrate_count=4,
+    )
+    _, manifest = pipeline.export(request, quiet)
+    assert manifest.weights == "shipped"
+    assert "shapes" in manifest.calibrated_on
+    for file in manifest.files:
+        assert file.metric is not None
+        assert file.metric.images == 8
+        assert "shapes" in file.metric.data
 
 
 def test_weights_of_another_recipe_are_refused(built: Path, models: Path) -> None:

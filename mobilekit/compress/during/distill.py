@@ -12,7 +12,7 @@ What it does:
 
 When to use it:
     With a better network of the same task: to train a small one, or to win back what compression lost
-    (`teacher = "self"`: the network as it was before the first step).
+    (`teacher = "self"`: the network as it was before the first step; `before`: as this step finds it).
 
 When not:
     For outputs that are no class scores, but for `logits_mse`. Detectors of torchvision return losses while
@@ -58,7 +58,8 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the method."""
 
     teacher: str = "self"
-    """A trained network by reference (a folder, a `.pt2`), or `self`: this one before the first step."""
+    """A trained network by reference (a folder, a `.pt2`); `self`: this one before the first step; `before`: this
+    one as the step finds it, such as trained by the step before."""
     loss: LogitLoss = "soft_target"
     """Of the outputs."""
     features: FeatureLoss = "none"
@@ -86,6 +87,8 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return distill(network, other, context, self)
 
     def _other(self, network: nn.Module, context: Context) -> nn.Module:
+        if self.teacher == "before":
+            return network
         if self.teacher == "self":
             return context.original if context.original is not None else network
         if context.load is None:
@@ -121,7 +124,7 @@ def distill(
     other: nn.Module = Teacher.before(teacher).network
     if teacher is not network:
         check_takes(f"distill: {_who(config)}", other, examples(context))
-    if context.kept_classes:
+    if context.kept_classes and teacher is not network:
         other = restricted_teacher(other, context.kept_classes)
     learning = Learning(network, other, context, config)
     if teacher is network:
@@ -272,7 +275,9 @@ def _inner(network: nn.Module) -> nn.Module:
 
 
 def _who(config: Distill) -> str:
-    return "the teacher" if config.teacher == "self" else f"the teacher {config.teacher!r}"
+    return (
+        "the teacher" if config.teacher in {"self", "before"} else f"the teacher {config.teacher!r}"
+    )
 
 
 def _labels(batch: Batch) -> Tensor:

@@ -97,12 +97,12 @@ def _make(place: Path) -> None:
 def _laid_out(network: nn.Module, *, channels_last: bool) -> Iterator[None]:
     """Keep 4-D weights with their channels last in memory inside the block; convolutions pass that on."""
     if channels_last:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
     try:
         yield
     finally:
         if channels_last:
-            network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            network.to(memory_format=torch.contiguous_format)
 
 
 def _run(

@@ -83,7 +83,9 @@ def _mug(sketch: Sketch, rng: np.random.Generator, skin: Colour) -> None:  # noq
     w, colour = float(rng.uniform(0.09, 0.15)), _any(rng)
     body = np.array([(-w, 0.0), (w, 0.0), (0.9 * w, 0.4), (-0.9 * w, 0.4)]) + np.array([x, y])
     sketch.polygon(body, Material(colour, 0, THING))
-    stripe = np.array([(-0.7 * w, 0.02), (-0.4 * w, 0.02), (-0.36 * w, 0.4), (-0.63 * w, 0.4)]) + np.array([x, y])
+    stripe = np.array(
+        [(-0.7 * w, 0.02), (-0.4 * w, 0.02), (-0.36 * w, 0.4), (-0.63 * w, 0.4)]
+    ) + np.array([x, y])
     sketch.polygon(stripe, Material(scaled(colour, 1.3), 0, THING))
     sketch.polygon(ellipse((x, y), (w, 0.2 * w), 16), Material(scaled(colour, 0.45), 0, THING))
 

@@ -35,6 +35,7 @@ from mobilekit.export.quantization.coreml_package import (
     opened,
 )
 from mobilekit.export.quantization.coreml_pairs import with_pairs
+from mobilekit.export.quantization.coreml_trained import with_trained
 from mobilekit.export.quantization.coreml_weights import weights_of
 from mobilekit.export.quantization.coreml_writing import replaced
 from mobilekit.export.quantization.made import Quantized
@@ -85,7 +86,10 @@ def quantize(
         rows = tuple(row_of(fate, integer) for fate in fates)
         if quantization.strict:
             insist(rows)
-        notes = _write(package, fates, blobs, integer, statistics)
+        said: tuple[str, ...] = ()
+        if statistics is not None:
+            statistics, said = with_trained(package, fates, integer, statistics)
+        notes = (*_write(package, fates, blobs, integer, statistics), *said)
         del blobs
         ended(package, out)
     except BaseException:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mobilekit.core.quantization import Quantization, parse
+from mobilekit.core.quantization_plan import QuantizationPlan
 from mobilekit.export.quantization.made import Quantized
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum_os: str = ""
     calibration: tuple[str, ...] = ()
     """Inputs in the file's own layout and types, a safetensors file each."""
+    plan: QuantizationPlan | None = None
+    """Of the network's quantization-aware training; its ranges go before calibrated ones."""
 
 
 class Workshop:
@@ -58,6 +61,7 @@ class Workshop:
             if key not in self._seen:
                 self._seen[key] = tflite.collect(Path(job.file), _loaded(job.calibration))
             shown = self._seen[key]
+            shown.plan = job.plan
         return tflite.quantize(
             Path(job.file), Path(job.out), job.quantization, network, calibration=shown
         )
@@ -73,6 +77,7 @@ class Workshop:
                 inputs = _loaded(job.calibration)
                 self._seen[key] = coreml.collect(Path(job.file), inputs, observer)
             found = self._seen[key]
+            found.plan = job.plan
         return coreml.quantize(
             Path(job.file),
             Path(job.out),

@@ -13,7 +13,7 @@ Each range contains 0, which padding and ReLU need exact:
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from mobilekit.core.errors import DataError
 from mobilekit.core.quantization import Observer
+from mobilekit.core.quantization_plan import QuantizationPlan
 from mobilekit.export.quantization.clipping import least_divergence, least_error
 
 if TYPE_CHECKING:
@@ -148,7 +149,10 @@ class Ranges:
     def __init__(self, observer: Observer = "minmax") -> None:
         """Make it for one observer; with any but `minmax`, the others can be asked too."""
         self.observer = observer
+        self.plan: QuantizationPlan | None = None
+        """Of quantization-aware training, whose ranges go before those found here."""
         self._histograms: dict[str, Histogram] = {}
+        self._fixed: dict[str, tuple[float, float]] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._histograms
@@ -162,6 +166,12 @@ class Ranges:
             self._histograms[name] = Histogram(name, counted=self.observer != "minmax")
         self._histograms[name].add(array)
 
+    def fixed(self, ends: Mapping[str, tuple[float, float]]) -> "Ranges":
+        """Return the same with other ends for some tensors, whatever the observer."""
+        found = Ranges(self.observer)
+        found.plan, found._histograms, found._fixed = self.plan, self._histograms, dict(ends)
+        return found
+
     def range(
         self, name: str, observer: Observer | None = None, bits: int = 8
     ) -> tuple[float, float]:
@@ -170,6 +180,8 @@ class Ranges:
         Raises:
             DataError: the tensor was not met.
         """
+        if name in self._fixed:
+            return self._fixed[name]
         if name not in self._histograms:
             raise DataError(f"calibration: no values of {name} were met")
         return self._histograms[name].range(observer or self.observer, bits)

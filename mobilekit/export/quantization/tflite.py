@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilekit.core import files
-from mobilekit.core.errors import ExportError, MobilekitError, RecipeError
-from mobilekit.core.quantization import Form, Quantization, parse
+from mobilekit.core.errors import ExportError, MobilekitError
+from mobilekit.core.quantization import Quantization, parse
 from mobilekit.export.quantization.asking import asked
 from mobilekit.export.quantization.made import Quantized
 from mobilekit.export.quantization.tflite_calibration import Calibration, collect
 from mobilekit.export.quantization.tflite_file import describe, written
 from mobilekit.export.quantization.tflite_layers import layers_of
 from mobilekit.export.quantization.tflite_notes import notes_on
-from mobilekit.export.quantization.tflite_recipe import activation_bits, feasible, quantized
+from mobilekit.export.quantization.tflite_recipe import feasible, quantized
 from mobilekit.export.quantization.tflite_rows import check_strictly, rows_of
 from mobilekit.export.quantization.tflite_source import opened
+from mobilekit.export.quantization.tflite_statistics import check_calibrated, statistics
 
 if TYPE_CHECKING:
     from mobilekit.core.tensors import Array
@@ -55,10 +56,11 @@ def quantize(
     wanted = asked(quantization, names, "tflite")
     able = [feasible(form, layer.kind) for form, layer in zip(wanted, layers, strict=True)]
     default = parse(quantization.form)
-    given = _statistics(quantization, [form for form, _ in able], calibration)
     forms = list(zip(layers, (form for form, _ in able), strict=True))
+    check_calibrated(quantization, [form for _, form in forms], calibration)
+    shown = statistics(source.model, quantization, names, forms, calibration)
     try:
-        model = quantized(source.model, default, forms, given)
+        model = quantized(source.model, default, forms, shown.given)
     except MobilekitError:
         raise
     except Exception as problem:
@@ -75,20 +77,5 @@ def quantize(
     describe(model, "quantization", default.words)
     files.write_bytes(out, written(model))
     described = [(row.layer, layer, row.stored) for row, layer in zip(rows, stored, strict=True)]
-    notes = notes_on(model, default, described)
+    notes = [*notes_on(model, default, described), *shown.notes(names, stored)]
     return Quantized(tuple(rows), tuple(notes), time.monotonic() - started)
-
-
-def _statistics(
-    quantization: Quantization, forms: list[Form | None], calibration: Calibration | None
-) -> dict[str, dict[str, object]] | None:
-    needing = [
-        form for form in (parse(quantization.form), *forms) if form is not None and form.calibrated
-    ]
-    if not needing:
-        return None
-    if calibration is None:
-        raise RecipeError(
-            f"quantize: {needing[0].words} needs calibration inputs, and none were given"
-        )
-    return calibration.statistics(quantization.observer, activation_bits(needing[0]))

@@ -1,7 +1,7 @@
 """Ranges of the activations of a LiteRT file, from inputs run through the file of floats."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from mobilekit.core.errors import DataError
 from mobilekit.core.quantization import Observer
+from mobilekit.core.quantization_plan import QuantizationPlan
 from mobilekit.export.quantization.ranges import Ranges
 from mobilekit.export.quantization.tflite_file import kind_of, name_of, read, type_of
 from mobilekit.runtime.arrays import check_arrays
@@ -37,6 +38,8 @@ class Calibration:
         """
         self.file = file
         self.inputs = list(inputs)
+        self.plan: QuantizationPlan | None = None
+        """Ranges of quantization-aware training, which go before calibrated ones."""
         self._ranges: dict[bool, Ranges] = {}
         if not self.inputs:
             raise DataError(f"calibration: there are no inputs for {file.name}")
@@ -52,13 +55,21 @@ class Calibration:
             self._ranges[counted] = _collected(self.file, self.inputs, observer)
         return self._ranges[counted]
 
-    def statistics(self, observer: Observer, bits: int) -> dict[str, dict[str, Any]]:
-        """Return tensor → `min` and `max` as ai-edge-quantizer takes them."""
+    def statistics(
+        self, observer: Observer, bits: int, trained: Mapping[str, tuple[float, float]]
+    ) -> dict[str, dict[str, Any]]:
+        """Return tensor → `min` and `max` as ai-edge-quantizer takes them.
+
+        Args:
+            observer: how ranges follow from the values.
+            bits: of an activation.
+            trained: tensor → range that goes before the calibrated one.
+        """
         ranges = self.ranges(observer)
         dimensions = {name: rank for name, rank, _ in _computed(self.file).values()}
         found = {}
         for name in ranges:
-            low, high = ranges.range(name, observer, bits)
+            low, high = trained[name] if name in trained else ranges.range(name, observer, bits)
             shape = (1,) * dimensions[name]
             found[name] = {
                 "min": np.full(shape, low, np.float32),

@@ -1,5 +1,6 @@
 """LiteRT flat buffers: read to objects, written small, with what a person needs to know inside."""
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,12 @@ def read(content: bytes) -> Any:
 
 
 def written(model: Any) -> bytes:
-    """Return the flat buffer of objects; quantization parameters that are equal are stored once.
+    """Return the flat buffer of objects; constants and quantization parameters that are equal are stored once.
 
     A zero point takes 8 bytes and each output channel has one: in a depthwise convolution of 3 × 3 weights
-    of 8 bits they take nearly as much as the weights, and all of them are 0. Weights that are decoded
-    before use are named once: as they are stored.
+    of 8 bits they take nearly as much as the weights, and all of them are 0. LiteRT refuses to load fewer of
+    them than scales. Weights that are decoded before use are named once: as they are stored.
     """
-    import flatbuffers  # type: ignore[import-untyped]
-
     known: dict[tuple[Any, ...], Any] = {}
     for graph in model.subgraphs:
         for operator in graph.operators:
@@ -40,7 +39,9 @@ def written(model: Any) -> bytes:
             found = tensor.quantization
             if found is not None and found.zeroPoint is not None and not found.details:
                 tensor.quantization = _Sharing(found, known)
-    builder = flatbuffers.Builder(_ROOM + sum(_size(buffer.data) for buffer in model.buffers))
+            elif found is not None and _says_nothing(found):
+                tensor.quantization = None
+    builder = _builder(_ROOM + sum(_size(buffer.data) for buffer in model.buffers))
     builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
@@ -122,8 +123,8 @@ class _Sharing:
         import numpy as np
         from ai_edge_litert import schema_py_generated as schema
 
-        scale = self._vector(builder, np.asarray(self._parameters.scale, np.float32))
-        zero = self._vector(builder, np.asarray(self._parameters.zeroPoint, np.int64))
+        scale = builder.CreateNumpyVector(np.asarray(self._parameters.scale, np.float32))
+        zero = builder.CreateNumpyVector(np.asarray(self._parameters.zeroPoint, np.int64))
         key = (scale, zero, self._parameters.quantizedDimension)
         if key not in self._known:
             schema.QuantizationParametersStart(builder)
@@ -133,11 +134,28 @@ class _Sharing:
             self._known[key] = schema.QuantizationParametersEnd(builder)
         return self._known[key]
 
-    def _vector(self, builder: Any, values: "Array") -> Any:
-        key = (values.dtype.name, values.tobytes())
-        if key not in self._known:
-            self._known[key] = builder.CreateNumpyVector(values)
-        return self._known[key]
+
+def _says_nothing(parameters: Any) -> bool:
+    given = (parameters.scale, parameters.zeroPoint, parameters.min, parameters.max)
+    return all(one is None for one in given) and not parameters.details
+
+
+def _builder(room: int) -> Any:
+    """Return a builder that writes arrays of the same type and bytes once, with room for so many bytes."""
+    import flatbuffers  # type: ignore[import-untyped]
+
+    class Sharing(flatbuffers.Builder):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(room)
+            self._known: dict[tuple[str, int, bytes], Any] = {}
+
+        def CreateNumpyVector(self, x: "Array") -> Any:  # noqa: N802  the library's name
+            key = (x.dtype.name, x.nbytes, hashlib.sha256(x.tobytes()).digest())
+            if key not in self._known:
+                self._known[key] = super().CreateNumpyVector(x)
+            return self._known[key]
+
+    return Sharing()
 
 
 def _size(data: Any) -> int:

@@ -54,7 +54,7 @@ class Layer:
         stored: their values as they are stored, in the order of the file.
         stored_bytes: of these values.
         transposed: of a BATCH_MATMUL: its weights have the output channels last.
-        activation: element type of what the weights are applied to.
+        reads: what the weights are applied to, as the schema's object.
         decoded: an operator makes them float before this one takes them.
     """
 
@@ -64,7 +64,7 @@ class Layer:
     stored: "Array"
     stored_bytes: int
     transposed: bool
-    activation: str
+    reads: Any
     decoded: bool
 
     @property
@@ -78,6 +78,11 @@ class Layer:
             return values
         matrix = values.reshape(-1, values.shape[-1])
         return matrix.T if self.transposed else matrix
+
+    @property
+    def activation(self) -> str:
+        """Element type of what the weights are applied to."""
+        return type_of(self.reads)
 
     @property
     def name(self) -> str:
@@ -150,7 +155,7 @@ def _layer(model: Any, graph: Any, makers: dict[int, Any], operator: Any) -> Lay
             stored,
             stored_bytes(model, tensor),
             kind == "BATCH_MATMUL" and _outputs_last(operator, index),
-            type_of(activation),
+            activation,
             decoded,
         )
     return None

@@ -90,7 +90,21 @@ def quantized(
             recipe, ranges, enable_progress_bar=False
         )
         made = InMemory(model).modify_model(parameters, enable_progress_bar=False)
-    return read(bytes(made)) if isinstance(made, bytes | bytearray | memoryview) else made
+    model = read(bytes(made)) if isinstance(made, bytes | bytearray | memoryview) else made
+    _allow_any_scales(model)
+    return model
+
+
+def _allow_any_scales(model: Any) -> None:
+    """Let sums of 16-bit integers have scales of any size.
+
+    LiteRT takes scales near powers of two for those of an older kind of file, and then refuses a sum that
+    has a smaller scale than one of its terms, as that of 2 · x and −1 has.
+    """
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if hasattr(operator.builtinOptions, "potScaleInt16"):
+                operator.builtinOptions.potScaleInt16 = False
 
 
 def _ask(recipe: "RecipeManager", regex: str, kind: str, form: Form | None) -> None:

@@ -206,6 +206,23 @@ def test_teacher_that_has_more_classes_is_restricted_to_those_kept() -> None:
     torch.testing.assert_close(term.detach(), expected.detach())
 
 
+def test_the_network_as_the_step_finds_it_teaches_whatever_came_before() -> None:
+    """Neither the first network nor its number of classes counts: the teacher's answers are its own."""
+    student = plain()
+    context = replace(CONTEXT, original=wide(), kept_classes=(2, 0, 1))
+    data = Dots(6)
+    with Acting(student, [Distill(teacher="before", beta=1.0)], context) as acting:
+        outputs = student(data.images)
+        loss = acting.loss(torch.zeros(()), Batch((data.images,), data.labels), outputs)
+        assert loss.item() == pytest.approx(0, abs=1e-6)
+        with torch.no_grad():
+            student[4].bias += torch.tensor([1.0, 0.0, 0.0])
+        moved = acting.loss(
+            torch.zeros(()), Batch((data.images,), data.labels), student(data.images)
+        )
+        assert moved.item() > 1e-3
+
+
 def test_teacher_by_name_is_loaded() -> None:
     asked: list[str] = []
 

@@ -465,3 +465,28 @@ def test_a_file_without_weights(tmp_path: Path) -> None:
     convert(trace(nn.ReLU().eval(), (TensorSpec("x", (1, 4)),)), TfliteTarget(), file, {})
     with pytest.raises(NoEffectError, match="no layers with weights"):
         tflite.quantize(file, tmp_path / "out.tflite", Quantization("weights:int8"), {})
+
+
+class Centred(nn.Module):
+    """Pixels in 0–1 to −1–1, whose 16-bit scales are next to powers of two."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.relu(image * 2.0 - 1.0))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(8, 3)
+
+
+def test_sixteen_bit_sums_run_whatever_their_scales(tmp_path: Path) -> None:
+    net, file, out = Centred().eval(), tmp_path / "net.tflite", tmp_path / "small.tflite"
+    convert(trace(net, (TensorSpec("image", (1, 8)),)), TfliteTarget(), file, {})
+    image = np.linspace(0.0, 1.0, 8, dtype=np.float32)[None]
+    network = {"last": net.last.weight.detach().numpy()}
+    calibration = tflite.collect(file, [{"image": image}])
+    wanted = Quantization("static:int8x16")
+    tflite.quantize(file, out, wanted, network, calibration=calibration)
+    (found,) = TfliteRunner(out).run({"image": image}).values()
+    with torch.no_grad():
+        expected = net(torch.from_numpy(image)).numpy()
+    assert np.abs(found - expected).max() <= 0.02 * np.abs(expected).max()

@@ -55,6 +55,22 @@ def test_equal_zero_points_are_stored_once() -> None:
         )
 
 
+def test_equal_constants_are_stored_once_and_read_back_as_they_were() -> None:
+    data = [bytes(range(250)), bytes(range(250)), bytes(250), bytes(249)]
+    tensors = [
+        _tensor(str(place), schema.TensorType.UINT8, (len(content),), place + 1)
+        for place, content in enumerate(data)
+    ]
+    tensors[0].quantization = schema.QuantizationParametersT()
+    plain = len(flatbuffer_utils.convert_object_to_bytearray(_model(tensors, data)))
+    small = written(_model(tensors, data))
+    assert 250 <= plain - len(small) <= 250 + 64
+    model = read(small)
+    found = model.subgraphs[0].tensors
+    assert [constant(model, tensor).tobytes() for tensor in found] == data
+    assert found[0].quantization is None
+
+
 @given(values=st.lists(st.integers(-8, 7), min_size=1, max_size=9))
 def test_integers_of_four_bits(values: list[int]) -> None:
     nibbles = [value & 15 for value in values] + [0]
