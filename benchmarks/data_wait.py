@@ -1,7 +1,8 @@
 """Figure: share of a training's time that it waits for images, shards cached: <= 10 %.
 
-The trainings are those of the networks that ship, on part of their data, with as many processes that read images as their recipes say; what
-counts is the time from the end of one step to the beginning of the next over all of it.
+The trainings are those of the networks that ship, on part of their data, with as many processes that read
+images as their recipes say; what counts is the time from the end of one step to the beginning of the next
+over all of it.
 """
 
 import os

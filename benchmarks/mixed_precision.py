@@ -40,7 +40,7 @@ from mobilekit.search.allotment import Choice, by_size, least_error
 
 NETS = (
     "torchvision:resnet18", "torchvision:mobilenet_v2", "torchvision:efficientnet_b0",
-    "mobile-hourglass", "dfbuster",
+    "mobile-hourglass:f32t6", "dfbuster",
 )  # fmt: skip
 PALETTES = tuple(f"weights:palette{bits}" for bits in (2, 3, 4, 6, 8))
 INTEGERS = ("weights:int4", "weights:int8")

@@ -17,7 +17,7 @@ import outcome
 from mobilekit.profile.delegation import xnnpack_profile
 from mobilekit.profile.host import measure
 
-NETS = ("torchvision:resnet18", "mobile-hourglass")
+NETS = ("torchvision:resnet18", "mobile-hourglass:f32t6")
 BAR, RUNS = 0.45, 60
 
 

@@ -46,7 +46,7 @@ EXACT = [
     "deeplabv3_mobilenet_v3_large",
     "lraspp_mobilenet_v3_large",
 ]
-OWN = ("unet", "mobile-hourglass", "dfbuster")
+OWN = ("unet", "mobile-hourglass:f32t6", "dfbuster")
 
 
 def main() -> int:

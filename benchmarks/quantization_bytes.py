@@ -26,9 +26,9 @@ NETS = {
     "torchvision:mobilenet_v2": "input=1x3x96x96",
     "torchvision:resnet18": "input=1x3x96x96",
     "torchvision:efficientnet_b0": "input=1x3x96x96",
-    "unet": "",
-    "mobile-hourglass": "",
-    "dfbuster": "",
+    "unet": "image=1x3x96x96",
+    "mobile-hourglass:f32t6": "image=1x3x96x96",
+    "dfbuster:full": "image=1x3x96x96",
     "torchvision:vit_b_16": "input=1x3x224x224",
 }
 

@@ -21,6 +21,10 @@ NETS: dict[str, tuple[str, NetConfig]] = {
         "Face parsing into 10 classes, f = 32, τ = 6",
         catalog.MobileHourglassConfig(),
     ),
+    "mobile-hourglass:f32t6": (
+        "Face parsing, f = 32, τ = 6",
+        catalog.MobileHourglassConfig(),
+    ),
     "mobile-hourglass:f16t3": (
         "Face parsing, f = 16, τ = 3",
         catalog.MobileHourglassConfig(features=16, expansion=3),
@@ -50,6 +54,10 @@ NETS: dict[str, tuple[str, NetConfig]] = {
         catalog.MobileHourglassConfig(features=16, expansion=3, stem="light", previous_mask=1),
     ),
     "dfbuster": (
+        "Deepfake detection with squeeze-excite and self-attention",
+        catalog.DfbusterConfig(),
+    ),
+    "dfbuster:full": (
         "Deepfake detection with squeeze-excite and self-attention",
         catalog.DfbusterConfig(),
     ),

@@ -28,6 +28,12 @@ class _Recipe(msgspec.Struct, frozen=True):
     data: DataConfig | None = None
 
 
+class _Header(msgspec.Struct, frozen=True):
+    """The part of a file's header that says what it is."""
+
+    said: dict[str, str] = msgspec.field(name="__metadata__", default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Shipped:
     """A trained network."""
@@ -98,16 +104,15 @@ def check_made_for(weights: Path, config: NetConfig) -> None:
 
 
 def metadata(weights: Path) -> dict[str, str]:
-    """Return what a `.safetensors` file says of itself.
+    """Return what a `.safetensors` file says of itself: a length of 8 bytes, then JSON, then tensors.
 
     Raises:
         ModelError: it cannot be read.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(str(weights), "pt") as file:
-            text = (file.metadata() or {}).get(KEY, "{}")
-            return msgspec.json.decode(text, type=dict[str, str])
-    except (OSError, SafetensorError, msgspec.DecodeError) as problem:
+        with weights.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = msgspec.json.decode(stream.read(min(length, MOST_BYTES)), type=_Header)
+        return msgspec.json.decode(header.said.get(KEY, "{}"), type=dict[str, str])
+    except (OSError, msgspec.DecodeError) as problem:
         raise ModelError(f"{weights}: is no safetensors file that shipped: {problem}") from problem

@@ -105,10 +105,13 @@ def load_config(
     weights: Path | None,
     seed: int,
     inputs: tuple[TensorSpec, ...] = (),
+    trains: bool = False,
 ) -> Source:
     """Build the network of a configuration, as a recipe or the catalog gives it.
 
-    Weights that are given go before those that the configuration names.
+    Weights that are given go before those that the configuration names. Without any, branches that begin at
+    zero are given values, so that what is exported is the whole network; one that is to be trained keeps its
+    zeros, from which residual networks learn best.
     """
     config = _configured(config, arguments)
     fresh: tuple[str, ...] = ()
@@ -124,7 +127,7 @@ def load_config(
         colours=config.colours if len(config.colours) == getattr(config, "classes", 0) else (),
         state=config.state,
     )
-    if weights is None:
+    if weights is None and not trains:
         awaken(source.module, child_seed(seed, "awaken"))
     return _ready(source, weights, seed, fresh)
 

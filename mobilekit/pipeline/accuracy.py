@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from mobilekit.core.artifact import Manifest, ModelFile
 from mobilekit.core.errors import DataError
 from mobilekit.core.reports import MetricReport
 from mobilekit.data import images as photographs
@@ -13,10 +16,11 @@ from mobilekit.pipeline.scoring import reported
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mobilekit.core.artifact import Manifest
     from mobilekit.core.tensors import Arrays
     from mobilekit.data.catalog import DataConfig
     from mobilekit.data.task import Labelled
+    from mobilekit.pipeline.delivering import Delivered
+    from mobilekit.pipeline.request import Plan
     from mobilekit.runtime.program import Program
 
 
@@ -63,8 +67,49 @@ class Exam:
         return tuple(reports)
 
 
+def exam_of(program: "Program", plan: "Plan", base: Manifest) -> Exam | None:
+    """Return the recipe's labelled images, or those that the request names.
+
+    Raises:
+        DataError: images that the request or the recipe's `judged` names do not fit the network.
+    """
+    config = plan.request.data or plan.data
+    if config is None:
+        return None
+    count = plan.request.data_count if plan.request.data else plan.judged_images
+    found = exam(program, (config, *plan.judged), base, count)
+    if isinstance(found, Exam):
+        return found
+    if plan.request.data is not None:
+        raise DataError(f"--data: {found}")
+    if plan.judged:
+        raise DataError(f"data and judged: {found}")
+    return None
+
+
+def graded(
+    program: "Program",
+    labelled: Exam | None,
+    delivered: "tuple[Delivered, ...]",
+    made: tuple[ModelFile, ...],
+    threads: int,
+) -> tuple[ModelFile, ...]:
+    """Add to each file what its answers to the labelled images are worth."""
+    from mobilekit.runtime import program as programs
+
+    if labelled is None:
+        return made
+    own = [programs.run(program, arrays, threads=threads) for arrays in labelled.inputs]
+    network = labelled.graded(own)
+    found = []
+    for one, file in zip(delivered, made, strict=True):
+        first, *others = labelled.graded(one.answers, network)
+        found.append(msgspec.structs.replace(file, metric=first, elsewhere=tuple(others)))
+    return tuple(found)
+
+
 def exam(
-    program: "Program", configs: "Sequence[DataConfig]", manifest: "Manifest", count: int
+    program: "Program", configs: "Sequence[DataConfig]", manifest: Manifest, count: int
 ) -> Exam | str:
     """Take the first test images of data sets as the network wants them.
 
@@ -106,9 +151,7 @@ def _of_classes(data: "Labelled", labels: tuple[str, ...]) -> "Labelled":
     return data
 
 
-def _as_inputs(
-    program: "Program", pictures: "list[Tensor]", manifest: "Manifest"
-) -> "list[Arrays]":
+def _as_inputs(program: "Program", pictures: "list[Tensor]", manifest: Manifest) -> "list[Arrays]":
     import numpy as np
 
     pixels: PixelRange = "imagenet" if manifest.normalization is None else "0-255"
@@ -124,7 +167,7 @@ def _as_inputs(
     return [{**arrays, **empty} for arrays in found]
 
 
-def _why_not(program: "Program", data: "Labelled", manifest: "Manifest") -> str:
+def _why_not(program: "Program", data: "Labelled", manifest: Manifest) -> str:
     """Say why a network cannot be judged on a data set; nothing where it can."""
     made, (first, *others) = program.outputs[0], program.inputs
     rank = {"classification": 2, "segmentation": 4}.get(data.task)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mobilekit.core import artifact, files
-from mobilekit.core.artifact import Failure, Manifest, ModelFile
-from mobilekit.core.errors import ArtifactError, DataError, ExportError, MobilekitError, ModelError
+from mobilekit.core.artifact import Failure, Manifest
+from mobilekit.core.errors import ArtifactError, ExportError, MobilekitError, ModelError
 from mobilekit.core.quantization_plan import trained_plan
 from mobilekit.core.reports import CostReport, DelegationReport, StepReport
 from mobilekit.core.targets import (
@@ -29,7 +29,7 @@ from mobilekit.core.targets import (
 from mobilekit.data.labels import check_labels
 from mobilekit.nets.saved import is_saved
 from mobilekit.pipeline import samples
-from mobilekit.pipeline.accuracy import Exam, exam
+from mobilekit.pipeline.accuracy import exam_of, graded
 from mobilekit.pipeline.calibrating import ranges
 from mobilekit.pipeline.compressing import compress
 from mobilekit.pipeline.delivering import (
@@ -173,47 +173,6 @@ def _fill(
         made, delegation = measure_artifact(fresh, made, request)
     manifest = msgspec.structs.replace(base, files=made, failures=failures, golden_sha256=golden)
     return write(fresh, manifest, delegation)
-
-
-def exam_of(program: "Program", plan: Plan, base: Manifest) -> Exam | None:
-    """Return the recipe's labelled images, or those that the request names.
-
-    Raises:
-        DataError: images that the request or the recipe's `judged` names do not fit the network.
-    """
-    config = plan.request.data or plan.data
-    if config is None:
-        return None
-    count = plan.request.data_count if plan.request.data else plan.judged_images
-    found = exam(program, (config, *plan.judged), base, count)
-    if isinstance(found, Exam):
-        return found
-    if plan.request.data is not None:
-        raise DataError(f"--data: {found}")
-    if plan.judged:
-        raise DataError(f"data and judged: {found}")
-    return None
-
-
-def graded(
-    program: "Program",
-    labelled: Exam | None,
-    delivered: tuple[Delivered, ...],
-    made: tuple[ModelFile, ...],
-    threads: int,
-) -> tuple[ModelFile, ...]:
-    """Add to each file what its answers to the labelled images are worth."""
-    from mobilekit.runtime import program as programs
-
-    if labelled is None:
-        return made
-    own = [programs.run(program, arrays, threads=threads) for arrays in labelled.inputs]
-    network = labelled.graded(own)
-    found = []
-    for one, file in zip(delivered, made, strict=True):
-        first, *others = labelled.graded(one.answers, network)
-        found.append(msgspec.structs.replace(file, metric=first, elsewhere=tuple(others)))
-    return tuple(found)
 
 
 def _trace(

@@ -14,9 +14,10 @@ from mobilekit.core.quantization_plan import trained_plan
 from mobilekit.core.reports import DelegationReport
 from mobilekit.core.targets import format_of, quantized
 from mobilekit.pipeline import samples
+from mobilekit.pipeline.accuracy import exam_of, graded
 from mobilekit.pipeline.calibrating import ranges
 from mobilekit.pipeline.delivering import Delivered, Material, add
-from mobilekit.pipeline.exporting import exam_of, graded, write
+from mobilekit.pipeline.exporting import write
 from mobilekit.pipeline.measuring import measure_artifact
 from mobilekit.pipeline.request import ExportRequest, Plan
 

@@ -86,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
                 arguments=request.arguments,
                 weights=request.weights,
                 seed=self.seed,
+                trains=any(step["kind"] == "train" for step in self.steps),
             )
         return sources.load_source(
             request.reference,

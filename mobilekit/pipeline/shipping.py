@@ -67,6 +67,8 @@ def ship(built: Path, folder: Path, progress: Callable[[str], None]) -> Shipping
         "net": digest_of(recipe.net),
         "recipe": recipe.digest,
         "seed": str(recipe.seed),
+        "parameters": str(manifest.cost.params),
+        "macs": str(manifest.cost.macs),
         "data_sha256": data,
         "tools": json.dumps(manifest.tools, sort_keys=True),
     }

@@ -231,3 +231,66 @@ def test_quantized_it_still_becomes_verified_files(command, tmp_path: Path):
     assert (out / "model.tflite").read_bytes() == before
     assert (out / "model-dynamic-int8.tflite").is_file()
     assert command("verify", out, "--json")[0] == 0
+
+
+FACES = """
+name = "small-faces"
+seed = 5
+net = { kind = "mobile-hourglass", features = 4, expansion = 1, stem = "light", size = 32 }
+data = { kind = "faces", train = 24, test = 6, size = 32 }
+judged = [{ kind = "faces", style = "faces-hard", train = 1, test = 4, size = 32 }]
+targets = [{ kind = "tflite" }]
+[[steps]]
+kind = "train"
+epochs = 2
+batch_size = 8
+channels_last = true
+class_weights = 0.35
+augment = [{ kind = "flip" }, { kind = "affine" }]
+[[steps]]
+kind = "quantize"
+form = "static:int8"
+"""
+
+
+def test_faces_are_learned_shipped_exported_and_parsed(command, tmp_path: Path, monkeypatch):
+    models = tmp_path / "models"
+    (models / "small-faces").mkdir(parents=True)
+    (models / "small-faces" / "recipe.toml").write_text(FACES)
+    monkeypatch.setattr("mobilekit.nets.shipped.models_folder", lambda: models)
+    built, cache = tmp_path / "built", tmp_path / "cache"
+    code, text, err = command(
+        "run", models / "small-faces", "--out", built, "--cache", cache, "--json", "--quiet"
+    )
+    assert code == 0, err
+    manifest = json.loads(text)
+    trained = manifest["steps"][0]
+    assert [report["images"] for report in trained["metrics"]] == [6, 4]
+    assert "faces-hard" in trained["metrics"][1]["data"]
+    assert {"mean_f1", "overall_f1", "boundary_f"} <= trained["metrics"][0]["figures"].keys()
+    (file,) = manifest["files"]
+    assert file["target"]["quantize"] == "static:int8"
+    assert file["metric"]["images"] == 6
+    assert len(list(cache.iterdir())) == 3
+
+    code, _, err = command("ship", built, models / "small-faces")
+    assert code == 0, err
+    assert "Per class on set (2)" in (models / "small-faces" / "README.md").read_text()
+    code, text, err = command(
+        "export", "small-faces", "--to", "tflite", "--runs", "3", "--out", tmp_path / "x", "--json"
+    )
+    assert code == 0, err
+    exported = json.loads(text)
+    assert exported["weights"] == "shipped"
+    assert exported["files"][0]["metric"]["data"].startswith("faces 32")
+
+    page, mask = tmp_path / "page.png", tmp_path / "mask.png"
+    code, _, err = command("data", "preview", "faces", "--size", "32", "--out", page)
+    assert code == 0, err
+    code, text, err = command("parse", page, "--net", "small-faces", "--out", mask, "--json")
+    assert code == 0, err
+    assert mask.is_file()
+    report = tmp_path / "report.html"
+    code, text, err = command("report", tmp_path / "x", "--out", report, "--json")
+    assert code == 0, err
+    assert "small-faces" in report.read_text()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mobilekit import pipeline
+from mobilekit import cli, pipeline
 from mobilekit.core.errors import ArtifactError, ModelError, RecipeError
 from mobilekit.core.targets import TfliteTarget
 from mobilekit.nets import shipped
@@ -66,6 +66,7 @@ def test_what_was_shipped_is_what_was_trained(built: Path, models: Path) -> None
     assert "| step | parameters | mean iou |" in card
     assert "Per class on set (1):" in card
     said = shipped.metadata(folder / "weights.safetensors")
+    assert int(said["parameters"]) > 0
     assert said["seed"] == "3"
     assert said["data_sha256"] == first.data_sha256
     figures = json.loads((folder / "metrics.json").read_text())
@@ -81,6 +82,16 @@ def test_what_was_shipped_is_what_was_trained(built: Path, models: Path) -> None
     with torch.no_grad():
         found = source.module((pixels.float() / 255 - 0.5) / 0.5)
     assert torch.allclose(found, torch.from_numpy(expected), atol=1e-5)
+
+
+def test_the_list_of_networks_says_which_are_trained(
+    built: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ship(built / "built", models / "tiny", quiet)
+    assert cli.execute(["nets"]) == 0
+    text = capsys.readouterr().out
+    assert "tiny" in text
+    assert "trained; its" in " ".join(text.split())
 
 
 def test_a_network_that_ships_is_calibrated_and_judged_on_what_it_learned(
