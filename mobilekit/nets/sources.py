@@ -105,13 +105,11 @@ def load_config(
     weights: Path | None,
     seed: int,
     inputs: tuple[TensorSpec, ...] = (),
-    trains: bool = False,
 ) -> Source:
     """Build the network of a configuration, as a recipe or the catalog gives it.
 
     Weights that are given go before those that the configuration names. Without any, branches that begin at
-    zero are given values, so that what is exported is the whole network; one that is to be trained keeps its
-    zeros, from which residual networks learn best.
+    zero are given values, so that what is exported is the whole network (`to_train` has them at zero).
     """
     config = _configured(config, arguments)
     fresh: tuple[str, ...] = ()
@@ -127,7 +125,7 @@ def load_config(
         colours=config.colours if len(config.colours) == getattr(config, "classes", 0) else (),
         state=config.state,
     )
-    if weights is None and not trains:
+    if weights is None:
         awaken(source.module, child_seed(seed, "awaken"))
     return _ready(source, weights, seed, fresh)
 
@@ -157,6 +155,20 @@ def _from_shipped(trained: Shipped, inputs: tuple[TensorSpec, ...]) -> Source:
     load_weights(source.module, trained.weights)
     check_finite(trained.name, source.module)
     return replace(source, weights="shipped")
+
+
+def to_train(source: Source, config: NetConfig, arguments: dict[str, str], seed: int) -> Source:
+    """Return a source whose network is as its code builds it: branches that begin at zero, and learn best so.
+
+    Args:
+        source: of `load_config`, without weights.
+        config: that it was built of.
+        arguments: that change it.
+        seed: of the weights, the same.
+    """
+    built = _built(source.name, source.name, lambda: build(_configured(config, arguments)), seed)
+    bake(built.module)
+    return replace(source, module=built.module.eval())
 
 
 def check_inputs(source: Source) -> int:

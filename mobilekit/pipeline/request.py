@@ -80,14 +80,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
         request = self.request
         if self.config is not None:
-            return sources.load_config(
-                self.config,  # type: ignore[arg-type]
+            config: Any = self.config
+            source = sources.load_config(
+                config,
                 name=self.recipe_name,
                 arguments=request.arguments,
                 weights=request.weights,
                 seed=self.seed,
-                trains=any(step["kind"] == "train" for step in self.steps),
             )
+            if source.weights == "seeded" and any(step["kind"] == "train" for step in self.steps):
+                source = sources.to_train(source, config, request.arguments, self.seed)
+            return source
         return sources.load_source(
             request.reference,
             arguments=request.arguments,

@@ -13,7 +13,14 @@ from mobilekit.core.errors import ArtifactError, MobilekitError, ModelError
 from mobilekit.core.tensors import TensorSpec, parse_input
 from mobilekit.nets import sources
 from mobilekit.nets.catalog import CAMERA, FACE_LABELS, DfbusterConfig, MobileHourglassConfig
-from mobilekit.nets.sources import Source, check_finite, check_inputs, load_config, load_source
+from mobilekit.nets.sources import (
+    Source,
+    check_finite,
+    check_inputs,
+    load_config,
+    load_source,
+    to_train,
+)
 
 SMALL = TensorSpec("image", (1, 3, 32, 32), layout="NCHW")
 TINY_HOURGLASS = {"features": "4", "expansion": "1", "size": "16", "stem": "light"}
@@ -342,10 +349,8 @@ def test_every_refusal_is_ours() -> None:
 
 def test_a_network_that_is_to_be_trained_keeps_the_zeros_it_begins_with() -> None:
     config = DfbusterConfig(width=0.125, size=32)
-    kept, woken = (
-        load_config(config, name="net", arguments={}, weights=None, seed=3, trains=trains).module
-        for trains in (True, False)
-    )
+    source = load_config(config, name="net", arguments={}, weights=None, seed=3)
+    kept, woken = to_train(source, config, {}, 3).module, source.module
     zeros = [name for name, value in kept.named_parameters() if not value.any()]
     assert sum(name.endswith("weight") for name in zeros) == 8  # of the last norm of each block
     assert any(name.endswith("gamma") for name in zeros)
