@@ -70,7 +70,7 @@ def test_code_of_the_guide_runs_as_it_is(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_recipes_of_the_guide_are_read(tmp_path: Path) -> None:
-    text, net, shown, masks, weighed = blocks("toml")
+    text, net, shown, masks, judged, lines, weighed = blocks("toml")
     (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
     assert [step["kind"] for step in read_recipe(tmp_path).steps] == ["train", "prune"]
     (tmp_path / "recipe.toml").write_text(f'name = "own"\n{net}', encoding="utf-8")
@@ -80,6 +80,13 @@ def test_recipes_of_the_guide_are_read(tmp_path: Path) -> None:
     assert isinstance(train, Train)
     assert [type(each).__name__ for each in train.augment] == ["Flip", "Affine", "Colour", "Erase"]
     assert train.previous_mask is not None
+    (tmp_path / "recipe.toml").write_text(f'name = "own"\n{judged}\n{net}', encoding="utf-8")
+    assert read_recipe(tmp_path).judged_images == 1000
+    assert [line["name"] for line in tomllib.loads(lines)["lines"]] == [
+        "plain",
+        "+ mixup",
+        "+ pruning",
+    ]
     (options,) = tomllib.loads(weighed)["during"]
     assert isinstance(during_of(options, "sparsify"), Sparsify)
     examples = [
