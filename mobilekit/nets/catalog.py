@@ -23,11 +23,24 @@ Size = Annotated[int, msgspec.Meta(ge=16, le=4096)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
 
-class NetBase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+class NetBase(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", kw_only=True
+):
     """What every configuration answers: its inputs, labels and how its image is normalized."""
 
     labels: ClassVar[tuple[str, ...]] = ()
     colours: ClassVar[tuple[str, ...]] = ()
+
+    weights: str | None = None
+    """A `.safetensors` file, or a `.pt` file that holds tensors only; without it, drawn with the seed."""
+    fresh: tuple[str, ...] = ()
+    """Patterns of weights that stay as drawn, such as `fc.*`: of a head for other classes than the file's."""
+
+    def __post_init__(self) -> None:
+        if self.fresh and self.weights is None:
+            raise RecipeError(
+                "net: fresh says what is not taken of weights; give weights = a file too"
+            )
 
     @property
     def kind(self) -> str:
@@ -203,12 +216,9 @@ class TorchvisionConfig(NetBase, frozen=True, forbid_unknown_fields=True, tag="t
     size: Size = 224
     options: dict[str, str | int | float | bool] = {}
     """Further arguments of torchvision's builder, such as `width_mult`."""
-    weights: str | None = None
-    """A `.safetensors` file, or a `.pt` file that holds tensors only; without it, drawn with the seed."""
-    fresh: tuple[str, ...] = ()
-    """Patterns of weights that stay as drawn, such as `fc.*`: of a head for other classes than the file's."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         loading = [name for name in PRETRAINED if name in self.options]
         if loading:
             raise RecipeError(
@@ -217,10 +227,6 @@ class TorchvisionConfig(NetBase, frozen=True, forbid_unknown_fields=True, tag="t
             )
         if "num_classes" in self.options:
             raise RecipeError("net: options: num_classes is said by classes")
-        if self.fresh and self.weights is None:
-            raise RecipeError(
-                "net: fresh says what is not taken of weights; give weights = a file too"
-            )
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:

@@ -68,7 +68,8 @@ def shipped() -> tuple[Shipped, ...]:
     for weights in sorted(folder.glob(f"*/{WEIGHTS}")):
         recipe = read_toml(weights.parent / RECIPE, _Recipe)
         drawn = None if isinstance(recipe.data, FilesConfig) else recipe.data
-        found.append(Shipped(weights.parent.name, recipe.net, weights.parent, drawn))
+        net = without_start(recipe.net)
+        found.append(Shipped(weights.parent.name, net, weights.parent, drawn))
     return tuple(found)
 
 
@@ -84,9 +85,16 @@ def find_shipped(name: str) -> Shipped | None:
     return found
 
 
+def without_start(config: NetConfig) -> NetConfig:
+    """Return a configuration that does not say with which weights its training begins."""
+    return msgspec.structs.replace(config, weights=None, fresh=())
+
+
 def digest_of(config: NetConfig) -> str:
-    """Return the SHA-256 of a configuration's values."""
-    return hashlib.sha256(msgspec.json.encode(config, order="sorted")).hexdigest()
+    """Return the SHA-256 of a configuration's values, wherever its training begins."""
+    values = msgspec.to_builtins(without_start(config))
+    architecture = {name: each for name, each in values.items() if name not in ("weights", "fresh")}
+    return hashlib.sha256(msgspec.json.encode(architecture, order="sorted")).hexdigest()
 
 
 def check_made_for(weights: Path, config: NetConfig) -> None:

@@ -18,11 +18,11 @@ from mobilekit.core.reports import StepReport
 from mobilekit.core.seeding import child_seed
 from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec, has_integers
 from mobilekit.nets import build, saved
-from mobilekit.nets.catalog import PRETRAINED, NetConfig, TorchvisionConfig, find, variants
+from mobilekit.nets.catalog import PRETRAINED, NetConfig, find, variants
 from mobilekit.nets.factories import call_factory, literal, made, reason_of
 from mobilekit.nets.shipped import Shipped, find_shipped, shipped
 from mobilekit.nets.warm import awaken, example_inputs, seeded, warm_batch_norm
-from mobilekit.nets.weights import load_weights
+from mobilekit.nets.weights import load_weights, read_state
 
 IMAGENET_INPUT = (TensorSpec("image", (1, 3, 224, 224), layout="NCHW"),)
 
@@ -113,7 +113,7 @@ def load_config(
     """
     config = _configured(config, arguments)
     fresh: tuple[str, ...] = ()
-    if weights is None and isinstance(config, TorchvisionConfig) and config.weights:
+    if weights is None and config.weights:
         weights, fresh = Path(config.weights), config.fresh
     source = _built(name, name, lambda: build(config), seed)
     source = replace(
@@ -246,6 +246,8 @@ def _ready(source: Source, weights: Path | None, seed: int, fresh: tuple[str, ..
     source = _in_float32(source)
     module = source.module
     if weights is not None:
+        if not any("parametrizations." in name for name in read_state(weights)):
+            bake(module)  # as they were when the weights were saved
         load_weights(module, weights, fresh)
     check_finite(source.reference, module)
     if weights is None:

@@ -14,8 +14,15 @@ from torchvision.models import alexnet
 
 from mobilekit.core.errors import ModelError, RecipeError
 from mobilekit.core.reports import StepReport
-from mobilekit.nets.catalog import IMAGENET, TorchvisionConfig, VggConfig
-from mobilekit.nets.sources import Source
+from mobilekit.nets.catalog import (
+    IMAGENET,
+    DfbusterConfig,
+    MobileHourglassConfig,
+    TorchvisionConfig,
+    VggConfig,
+)
+from mobilekit.nets.shipped import digest_of
+from mobilekit.nets.sources import Source, load_config
 from mobilekit.pipeline.compressing import compress
 from mobilekit.pipeline.request import ExportRequest, Plan, resolve
 from mobilekit.recipe import read_recipe
@@ -174,6 +181,41 @@ def test_a_head_for_other_classes_must_be_said_to_be_fresh(tmp_path: Path) -> No
     source = read(tmp_path, three + ', fresh = ["classifier.1.*"]').load()
     assert source.weights == "given"
     assert len(source.module.classifier[1].weight) == 3
+
+
+def test_a_network_begins_with_the_weights_of_another_variant(tmp_path: Path) -> None:
+    """The video variant with those of the one for still images, but what another input and tail need."""
+    path, recipe = tmp_path / "still.safetensors", tmp_path / "recipe.toml"
+    still = load_config(
+        MobileHourglassConfig(features=8, expansion=1, size=32),
+        name="s",
+        arguments={},
+        weights=None,
+        seed=1,
+    )
+    save_file(still.module.state_dict(), path)
+    net = f'kind = "mobile-hourglass", features = 8, expansion = 1, size = 32, weights = "{path.as_posix()}"'
+    net += ', previous_mask = 10, dense_tail = true, fresh = ["stem.0.0.weight", "dense.*", "head.weight"]'
+    recipe.write_text(f'name = "x"\nnet = {{ {net} }}\n')
+    video = resolve(ExportRequest(reference=str(recipe))).load()
+    assert video.weights == "given"
+    found, given = video.module.state_dict(), still.module.state_dict()
+    taken = [name for name in given if torch.equal(found[name], given[name])]
+    assert set(given) - set(taken) <= {"stem.0.0.weight", "head.weight"}
+    assert found["stem.0.0.weight"].shape[1] == 13
+
+
+def test_weights_that_were_saved_when_baked_fit(tmp_path: Path) -> None:
+    """Spectral norm is no parametrization any more in what export and ship have saved."""
+    config = DfbusterConfig(width=0.25, size=32, self_attention=True)
+    source = load_config(config, name="d", arguments={}, weights=None, seed=1)
+    path = tmp_path / "baked.safetensors"
+    save_file(source.module.state_dict(), path)
+    started = msgspec.structs.replace(config, weights=str(path))
+    again = load_config(started, name="d", arguments={}, weights=None, seed=2)
+    image = torch.rand(1, 3, 32, 32)
+    assert torch.equal(again.module(image)[0], source.module(image)[0])
+    assert digest_of(started) == digest_of(config)
 
 
 def test_every_recipe_says_where_its_data_go() -> None:

@@ -1,5 +1,6 @@
 """What cross-entropy is asked for beside the right class: smooth labels, and classes that weigh alike."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,17 @@ class Aim:
     """Share of each label that is spread evenly over all classes (Szegedy et al. 2016)."""
     weights: Tensor | None = None
     """Of the classes, `[classes]`."""
+
+    def told(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Say what classes weigh, where they do not all weigh alike.
+
+        >>> Aim(weights=torch.tensor([0.5, 1.5])).told(("background", "face"))
+        ('classes weigh: background 0.5, face 1.5',)
+        """
+        if self.weights is None:
+            return ()
+        weights = zip(classes, self.weights.tolist(), strict=True)
+        return ("classes weigh: " + ", ".join(f"{name} {weight:.2g}" for name, weight in weights),)
 
 
 def class_counts(data: Labelled, most: int = MEASURED) -> Tensor:

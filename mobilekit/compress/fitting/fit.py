@@ -77,8 +77,8 @@ def fit(
                 Acting(network, methods, context) as acting,
             ):
                 context = replace(context, training=replace(training, folder=folder))
-                history = _run(network, acting, course, context, place, callbacks)
-                notes = acting.finish()
+                history, weighed = _run(network, acting, course, context, place, callbacks)
+                notes = (*weighed, *acting.finish())
                 history = msgspec.structs.replace(history, plan=acting.plan())
         finally:
             for module, mode in modes.items():
@@ -112,7 +112,7 @@ def _run(
     context: Context,
     place: Path,
     callbacks: Sequence[pl.Callback],
-) -> History:
+) -> tuple[History, tuple[str, ...]]:
     training = context.training
     assert training is not None  # noqa: S101  the caller's
     network.train()
@@ -164,7 +164,7 @@ def _run(
         _bring_back(fitting, acting, [recorder, *best], place / LAST)
     for each in best:
         each.give()
-    return recorder.history(fitting, training.train.provenance)
+    return recorder.history(fitting, training.train.provenance), aim.told(training.train.classes)
 
 
 def _bring_back(

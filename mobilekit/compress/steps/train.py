@@ -56,8 +56,8 @@ class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clip: Annotated[float, Meta(ge=0)] = 0.0
     """Greatest norm of the gradient; 0 for no limit."""
     augment: tuple[AugmentationConfig, ...] = ()
-    """How images of the training are changed, in this order, each a `kind` (`flip`, `affine`, `colour`, `erase`)
-    and its options; masks and boxes follow."""
+    """How images of the training are changed, in this order, each a `kind` (`flip`, `affine`, `colour`, `erase`,
+    `camera`) and its options; masks and boxes follow."""
     progressive: bool = False
     """Distort images more in each third of the training: blur, noise, JPEG, holes, warp. Classification."""
     mixup: Annotated[float, Meta(ge=0)] = 0.0

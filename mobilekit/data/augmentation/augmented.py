@@ -8,11 +8,12 @@ from mobilekit.core.errors import RecipeError
 from mobilekit.data.augmentation.configs import (
     Affine,
     AugmentationConfig,
+    Camera,
     Colour,
     Erase,
     Flip,
 )
-from mobilekit.data.augmentation.covering import coloured, erased
+from mobilekit.data.augmentation.covering import coloured, erased, retaken
 from mobilekit.data.augmentation.moving import flipped, moved
 from mobilekit.data.augmentation.sides import mirrored_classes
 from mobilekit.data.task import Labelled, Sample
@@ -44,6 +45,8 @@ def augmented(
                 sample = (coloured(sample[0], config, rng), sample[1])
             case Erase():
                 sample = erased(sample, config, rng)
+            case Camera():
+                sample = (retaken(sample[0], rng), sample[1])
     return sample
 
 
@@ -51,8 +54,8 @@ def check_augmentations(configs: Sequence[AugmentationConfig], data: Labelled) -
     """Make sure that a data set can be augmented; return the number of each class in the mirror.
 
     Raises:
-        RecipeError: a mirror without the other side's class, boxes that would no longer fit, or colours of
-            images that have none.
+        RecipeError: a mirror without the other side's class, boxes that would no longer fit, or colours or
+            a camera for images that have no colours.
     """
     mirrored = tuple(range(len(data.classes)))
     for config in configs:
@@ -68,4 +71,8 @@ def check_augmentations(configs: Sequence[AugmentationConfig], data: Labelled) -
                 raise RecipeError(
                     f"colour: images of {channels} channels have no saturation and no hue; set both to 0"
                 )
+        elif isinstance(config, Camera) and len(data[0][0]) != 3:
+            raise RecipeError(
+                f"camera: takes images of 3 channels, not of {len(data[0][0])}; leave it out"
+            )
     return mirrored

@@ -88,7 +88,13 @@ class Erase(AugmentationBase, frozen=True, tag="erase"):
             )
 
 
-AugmentationConfig: TypeAlias = Flip | Affine | Colour | Erase
+class Camera(AugmentationBase, frozen=True, tag="camera"):
+    """Take the image once more, by one of the cameras of the drawn data: blur, noise, tone, size, JPEG."""
+
+    probability: Chance = 0.3
+
+
+AugmentationConfig: TypeAlias = Flip | Affine | Colour | Erase | Camera
 
 
 class PreviousMaskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""Augmentations that leave pixels where they are: other colours, and parts that cannot be seen."""
+"""Augmentations that leave pixels where they are: other colours, a camera, parts that cannot be seen."""
 
 import math
 
@@ -8,6 +8,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from mobilekit.data.augmentation.configs import Colour, Erase
+from mobilekit.data.camera import shoot
 from mobilekit.data.task import IGNORED, Sample
 
 
@@ -32,6 +33,21 @@ def coloured(image: Tensor, config: Colour, rng: np.random.Generator) -> Tensor:
     if config.hue:
         image = functional.adjust_hue(image, hue * config.hue)
     return image
+
+
+def retaken(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Take an image once more, by a camera that is drawn.
+
+    Args:
+        image: `[3, H, W]` in 0–1.
+        rng: of the camera and its noise.
+
+    Returns:
+        The photograph, float32 of the same shape in 0–1.
+    """
+    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy(), np.float32)
+    taken = shoot(pixels, rng)
+    return torch.from_numpy(np.ascontiguousarray(taken.transpose(2, 0, 1)))
 
 
 def erased(sample: Sample, config: Erase, rng: np.random.Generator) -> Sample:

@@ -56,15 +56,15 @@ class Colours:
 
 
 def draw_colours(rng: np.random.Generator, strength: float = 1.0) -> Colours:
-    """Draw a change; at strength 1 the brightness changes by 6–22 %, the balance by up to 12 %."""
+    """Draw a change; at strength 1 the brightness changes by 10–30 %, the balance by up to 16 %."""
     towards = 1.0 if rng.random() < 0.5 else -1.0
-    brightness = 1 + towards * strength * rng.uniform(0.06, 0.22)
-    balance = 1 + strength * rng.uniform(-0.12, 0.12, 3)
+    brightness = 1 + towards * strength * rng.uniform(0.1, 0.3)
+    balance = 1 + strength * rng.uniform(-0.16, 0.16, 3)
     red, green, blue = (brightness * balance).tolist()
     return Colours(
         gains=(red, green, blue),
-        lift=strength * rng.uniform(-0.04, 0.04),
-        saturation=1 + strength * rng.uniform(-0.3, 0.3),
+        lift=strength * rng.uniform(-0.05, 0.05),
+        saturation=1 + strength * rng.uniform(-0.4, 0.4),
     )
 
 

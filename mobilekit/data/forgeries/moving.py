@@ -27,9 +27,9 @@ class Move:
 
 
 def draw_move(rng: np.random.Generator) -> Move:
-    """Draw a move that is never none: at least 1.5 % of the image's side."""
-    way, direction = rng.uniform(0.015, 0.04), rng.uniform(0, 2 * math.pi)
-    angle, down, across = rng.uniform((-0.06, 0.93, 0.93), (0.06, 1.07, 1.07)).tolist()
+    """Draw a move that is never none: at least 2 % of the image's side."""
+    way, direction = rng.uniform(0.02, 0.05), rng.uniform(0, 2 * math.pi)
+    angle, down, across = rng.uniform((-0.08, 0.92, 0.92), (0.08, 1.08, 1.08)).tolist()
     return Move(angle, (down, across), (way * math.sin(direction), way * math.cos(direction)))
 
 

@@ -31,7 +31,7 @@ TRAINED: tuple[Splice, ...] = ("self", "swap")
 
 NOISE = 0.015
 """Greatest standard deviation of an image's own noise."""
-WHOLE = 0.2
+WHOLE = 0.4
 """Share of real images that go their way as a whole, not in a region."""
 _WIDE: tuple[Region, ...] = ("skin", "hull", "inner")
 _ALL: Region = "hull"
@@ -122,7 +122,7 @@ def _others(
     shared = place & _place(source, part if kind != "parts" else "hull")
     place = shared if shared.sum() >= _LEAST_PIXELS else place
     alike = toned_as(source.image, target.image, place, rng.uniform(0.4, 1.0))
-    return place, coloured(alike, draw_colours(rng, 0.6))
+    return place, coloured(alike, draw_colours(rng, 0.8))
 
 
 def _wide(rng: np.random.Generator) -> Region:

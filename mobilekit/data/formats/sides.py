@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from mobilekit.core.errors import DataError
-from mobilekit.data.flipping import MIRRORED
+from mobilekit.data.augmentation.sides import mirrored_classes
+from mobilekit.data.face_labels import FACE_LABELS
 from mobilekit.data.formats.face_crops import Mask
 
 _CLEAR = 0.75
@@ -20,13 +21,14 @@ _log = logging.getLogger(__name__)
 
 def _exchanged() -> Mask:
     table = np.arange(256, dtype=np.uint8)
-    for one, other in MIRRORED:
-        table[[one, other]] = other, one
+    table[: len(FACE_LABELS)] = mirrored_classes(FACE_LABELS)
     return table
 
 
 EXCHANGED = _exchanged()
 """The class for each class when left and right change places, uint8 `[256]`."""
+PAIRS = tuple((one, int(other)) for one, other in enumerate(EXCHANGED) if one < other)
+"""Class numbers that change places: the brows, and the eyes; the left one first."""
 
 
 def are_the_images(where: str, masks: Iterable[Mask]) -> bool:
@@ -39,7 +41,7 @@ def are_the_images(where: str, masks: Iterable[Mask]) -> bool:
     Raises:
         DataError: about as many say one as the other.
     """
-    votes = [vote for mask in masks for pair in MIRRORED if (vote := _vote(mask, pair)) is not None]
+    votes = [vote for mask in masks for pair in PAIRS if (vote := _vote(mask, pair)) is not None]
     if not votes:
         _log.warning("%s: no mask shows both eyes or brows; left is taken for the person's", where)
         return False

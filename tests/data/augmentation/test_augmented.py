@@ -10,11 +10,11 @@ from torch.utils.data import Dataset
 
 from mobilekit.core.errors import RecipeError
 from mobilekit.data.augmentation.augmented import augmented, check_augmentations
-from mobilekit.data.augmentation.configs import Affine, Colour, Erase, Flip
+from mobilekit.data.augmentation.configs import Affine, Camera, Colour, Erase, Flip
 from mobilekit.data.face_labels import FACE_LABELS
 from mobilekit.data.task import Labelled, Sample, Task
 
-ALL = (Flip(), Affine(), Colour(), Erase())
+ALL = (Flip(), Affine(), Colour(), Camera(), Erase())
 
 
 class Flat(Dataset[Sample]):

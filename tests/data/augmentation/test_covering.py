@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from mobilekit.data.augmentation.configs import Colour, Erase
-from mobilekit.data.augmentation.covering import coloured, erased
+from mobilekit.data.augmentation.covering import coloured, erased, retaken
+from mobilekit.data.camera import shoot
 
 OFF = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 
@@ -90,3 +91,13 @@ def test_a_rectangle_is_covered_and_not_judged(seed: int) -> None:
 def test_a_class_stays_behind_a_hole() -> None:
     _, label = erased((torch.zeros(1, 8, 8), torch.tensor(3)), Erase(), np.random.default_rng(0))
     assert int(label) == 3  # type: ignore[arg-type]
+
+
+def test_a_camera_takes_the_image_it_would_take_alone() -> None:
+    """The same photograph as of the camera that draws the data, channels first."""
+    image = torch.rand(3, 24, 32, generator=torch.Generator().manual_seed(2))
+    found = retaken(image, np.random.default_rng(5))
+    alone = shoot(image.permute(1, 2, 0).numpy(), np.random.default_rng(5))
+    np.testing.assert_array_equal(found.permute(1, 2, 0).numpy(), alone)
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, image)

@@ -151,7 +151,7 @@ def test_tone_and_moves() -> None:
     assert np.abs(still - target.image).max() <= 0.5 / 255 + 1e-6
     shifted = moved(target.image, Move(0.0, (1.0, 1.0), (0.125, 0.0)))
     assert np.abs(shifted[8:] - target.image[:-8]).max() <= 1.5 / 255
-    assert np.hypot(*draw_move(rng()).shift) >= 0.015
+    assert np.hypot(*draw_move(rng()).shift) >= 0.02
     changed = coloured(target.image, draw_colours(rng()))
     assert np.abs(changed - target.image).mean() > 0.02
 
