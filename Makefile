@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 EXTRAS ?= dev
 export OMP_NUM_THREADS ?= 1
+SHIPPED := $(patsubst models/%/weights.safetensors,%,$(wildcard models/*/weights.safetensors))
 
-.PHONY: demo test test-all check lint types layers format bench reproduce catalog schemas wheel clean
+.PHONY: demo test test-all check lint types layers format bench reproduce catalog schemas lanes wheel clean
 
 demo: $(VENV)/.installed
-	$(BIN)/mobilekit export mobile-hourglass --out build/mobile-hourglass
+	for net in $(SHIPPED); do $(BIN)/mobilekit export $$net --out build/$$net || exit 1; done
 
 test: $(VENV)/.installed
 	$(BIN)/pytest -n $(JOBS)
@@ -48,6 +49,9 @@ catalog: $(VENV)/.installed
 schemas: $(VENV)/.installed
 	$(BIN)/python tools/schemas.py
 	$(BIN)/python tools/app_testdata.py
+
+lanes: $(VENV)/.installed  # the sample apps: Swift, Kotlin, resources, emulated ARM64, phones' stand-ins
+	PYTHON=$(BIN)/python tools/lanes/run.sh
 
 wheel: $(VENV)/.installed
 	$(BIN)/python -m build --wheel

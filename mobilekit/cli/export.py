@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mobilekit.cli import console, interrupts, options
+from mobilekit.core.errors import UsageError
 from mobilekit.core.targets import Os, Precision
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def export(
             help="A shipped net (see `mobilekit nets`), a folder or file of a recipe, torchvision:NAME,"
             " timm:NAME, path/to/file.py:factory, or a .pt2 program."
         ),
-    ],
+    ] = "",
     to: Annotated[
         str, typer.Option(help="Formats, comma-separated: coreml, tflite, onnx, source.")
     ] = "",
@@ -76,6 +77,23 @@ def export(
         int, typer.Option(min=0, help="Timed runs per file; 0 leaves the latency out.")
     ] = 50,
     seed: options.Seed = 0,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="APPS",
+            help="Put the artifact, if all of it is good, into the sample apps of this folder (apps/);"
+            " of a net that ships the files that its recipe names.",
+            rich_help_panel="Sample apps",
+        ),
+    ] = None,
+    check_bundle: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="APPS",
+            help="Export nothing: say which networks in the sample apps are no longer those that ship.",
+            rich_help_panel="Sample apps",
+        ),
+    ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -85,6 +103,12 @@ def export(
     Exits with 1 when a file does not compute what the network computes, or a format failed.
     """
     console.set_up_logging(debug=debug)
+    if check_bundle is not None:
+        if net:
+            raise UsageError("--check-bundle: exports nothing; name no network beside it")
+        return _show_bundles(check_bundle, json=json)
+    if not net:
+        raise UsageError("name a network to export; `mobilekit nets` lists those that ship")
     choices: dict[str, object] = {
         "precision": precision,
         "minimum_os": minimum_os,
@@ -113,6 +137,9 @@ def export(
     }
     from mobilekit import pipeline
 
+    if bundle is not None:
+        pipeline.check_apps(bundle)
+        default_targets = pipeline.targets_for_apps(net, default_targets)
     request = pipeline.ExportRequest(
         reference=net,
         targets=targets,
@@ -137,7 +164,12 @@ def export(
     )
     with interrupts.told(request), console.progress(quiet=quiet or json) as progress:
         folder, manifest = pipeline.export(request, progress)
-    return show(folder, manifest, json=json)
+    code = show(folder, manifest, json=json)
+    if bundle is not None and code == 0:
+        _tell_bundled(pipeline.bundle(folder, bundle), json=json)
+    elif bundle is not None:
+        console.warn(f"{bundle}: {manifest.name} is not bundled, since not all of it is good")
+    return code
 
 
 def show(folder: Path, manifest: "Manifest", *, json: bool) -> int:
@@ -149,6 +181,31 @@ def show(folder: Path, manifest: "Manifest", *, json: bool) -> int:
     if manifest.failures:
         return max(failure.exit_code for failure in manifest.failures)
     return 1 if any(file.parity.verdict == "fail" for file in manifest.files) else 0
+
+
+def _tell_bundled(places: tuple[Path, ...], *, json: bool) -> None:
+    """Say where an artifact was put for the apps."""
+    for place in places:
+        if not json:
+            console.print_line(f"bundled: {place}")
+
+
+def _show_bundles(apps: Path, *, json: bool) -> int:
+    """Print which networks of the apps are stale; return the exit code."""
+    from mobilekit import pipeline
+
+    found = pipeline.check_bundles(apps)
+    reasons = {stale.name: stale.reason for stale in found.stale}
+    if json:
+        console.print_json(found)
+    else:
+        for name in found.names:
+            again = f"; run `mobilekit export {name} --bundle {apps}`"
+            words = f"stale: {reasons[name]}{again}" if name in reasons else "current"
+            console.print_line(f"{name}: {words}")
+        if not found.names:
+            console.print_line(f"{apps}: no network is bundled")
+    return 1 if reasons else 0
 
 
 def _tell(folder: Path, manifest: "Manifest") -> None:

@@ -5,6 +5,7 @@ from importlib import resources
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from mobilekit.core.artifact import Normalization
 from mobilekit.core.errors import ModelError, RecipeError, suggestion
@@ -30,14 +31,16 @@ class NetBase(
 
     labels: ClassVar[tuple[str, ...]] = ()
     colours: ClassVar[tuple[str, ...]] = ()
+    beside_weights: ClassVar[frozenset[str]] = frozenset({"size"})
+    """Fields that leave the weights what they are."""
 
-    weights: str | None = None
+    weights: str | UnsetType = UNSET
     """A `.safetensors` file, or a `.pt` file that holds tensors only; without it, drawn with the seed."""
-    fresh: tuple[str, ...] = ()
+    fresh: tuple[str, ...] | UnsetType = UNSET
     """Patterns of weights that stay as drawn, such as `fc.*`: of a head for other classes than the file's."""
 
     def __post_init__(self) -> None:
-        if self.fresh and self.weights is None:
+        if self.fresh and not self.weights:
             raise RecipeError(
                 "net: fresh says what is not taken of weights; give weights = a file too"
             )
@@ -107,6 +110,7 @@ class DfbusterConfig(NetBase, frozen=True, forbid_unknown_fields=True, tag="dfbu
     """Deepfake detection (Hubens' thesis, chapter 6)."""
 
     labels: ClassVar[tuple[str, ...]] = ("real", "fake")
+    beside_weights: ClassVar[frozenset[str]] = frozenset({"size", "attention_map"})
 
     width: Annotated[float, msgspec.Meta(gt=0.0, le=4.0)] = 1.0
     squeeze_excite: bool = True

@@ -1,10 +1,12 @@
 """Trained networks that ship: a recipe and its weights, in a folder of `models/`."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 import mobilekit
 from mobilekit.core.config import read_toml
@@ -85,16 +87,25 @@ def find_shipped(name: str) -> Shipped | None:
     return found
 
 
+def meant(reference: str, arguments: Collection[str]) -> Shipped | None:
+    """Return the trained network that a reference means; None where there is none, or arguments change its weights.
+
+    Raises:
+        ModelError: as `find_shipped`.
+    """
+    found = find_shipped(reference)
+    return found if found and found.config.beside_weights.issuperset(arguments) else None
+
+
 def without_start(config: NetConfig) -> NetConfig:
     """Return a configuration that does not say with which weights its training begins."""
-    return msgspec.structs.replace(config, weights=None, fresh=())
+    return msgspec.structs.replace(config, weights=UNSET, fresh=UNSET)
 
 
 def digest_of(config: NetConfig) -> str:
     """Return the SHA-256 of a configuration's values, wherever its training begins."""
-    values = msgspec.to_builtins(without_start(config))
-    architecture = {name: each for name, each in values.items() if name not in ("weights", "fresh")}
-    return hashlib.sha256(msgspec.json.encode(architecture, order="sorted")).hexdigest()
+    architecture = msgspec.json.encode(without_start(config), order="sorted")
+    return hashlib.sha256(architecture).hexdigest()
 
 
 def check_made_for(weights: Path, config: NetConfig) -> None:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import torch
@@ -20,7 +19,7 @@ from mobilekit.core.tensors import INTEGER_BOUNDS, TensorSpec, has_integers
 from mobilekit.nets import build, saved
 from mobilekit.nets.catalog import PRETRAINED, NetConfig, find, variants
 from mobilekit.nets.factories import call_factory, literal, made, reason_of
-from mobilekit.nets.shipped import Shipped, find_shipped, shipped
+from mobilekit.nets.shipped import Shipped, find_shipped, meant, shipped
 from mobilekit.nets.warm import awaken, example_inputs, seeded, warm_batch_norm
 from mobilekit.nets.weights import load_weights, read_state
 
@@ -114,7 +113,7 @@ def load_config(
     config = _configured(config, arguments)
     fresh: tuple[str, ...] = ()
     if weights is None and config.weights:
-        weights, fresh = Path(config.weights), config.fresh
+        weights, fresh = Path(config.weights), config.fresh or ()
     source = _built(name, name, lambda: build(config), seed)
     source = replace(
         source,
@@ -137,20 +136,22 @@ def _by_name(
     seed: int,
     inputs: tuple[TensorSpec, ...],
 ) -> Source:
-    """Take a trained network that ships; with arguments or weights, an untrained one of the catalog."""
-    trained = None if arguments or weights else find_shipped(reference)
+    """Take a trained network that ships; with weights, or arguments that change them, one of the catalog."""
+    trained = None if weights else meant(reference, arguments)
     if trained is not None:
-        return _from_shipped(trained, inputs)
-    config = _configured(_find(reference).config, arguments)
+        return _from_shipped(trained, arguments, inputs)
+    config = _configured(_config_of(reference), arguments)
     return load_config(
         config, name=reference, arguments={}, weights=weights, seed=seed, inputs=inputs
     )
 
 
-def _from_shipped(trained: Shipped, inputs: tuple[TensorSpec, ...]) -> Source:
+def _from_shipped(
+    trained: Shipped, arguments: dict[str, str], inputs: tuple[TensorSpec, ...]
+) -> Source:
     """Take a network with the weights that ship: they were saved when its parametrizations were baked in."""
     source = load_config(
-        trained.config, name=trained.name, arguments={}, weights=None, seed=0, inputs=inputs
+        trained.config, name=trained.name, arguments=arguments, weights=None, seed=0, inputs=inputs
     )
     load_weights(source.module, trained.weights)
     check_finite(trained.name, source.module)
@@ -205,10 +206,14 @@ def _check_run(source: Source, integers: int) -> None:
         ) from problem
 
 
-def _find(reference: str) -> Any:
+def _config_of(reference: str) -> NetConfig:
+    """Return the configuration of the catalog, or of a trained network that is not in it."""
     try:
-        return find(reference)
+        return find(reference).config
     except ModelError:
+        trained = find_shipped(reference)
+        if trained is not None:
+            return trained.config
         known = [each.name for each in shipped()] + [each.reference for each in variants()]
         raise ModelError(
             f"{reference!r}: no shipped net of that name, and none of torchvision:NAME, timm:NAME,"

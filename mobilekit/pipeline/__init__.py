@@ -1,6 +1,8 @@
 """The only part that knows the order of the stages: load, compress, trace, convert, verify, measure, write."""
 
 from mobilekit.pipeline.ablation import ablate, is_ablation
+from mobilekit.pipeline.bundled import Bundles, check_bundles
+from mobilekit.pipeline.bundling import bundle, check_apps, targets_for_apps
 from mobilekit.pipeline.compressing import Pruning, Specialization, prune, specialize
 from mobilekit.pipeline.device_profiling import (
     DeviceProfile,
@@ -23,6 +25,7 @@ from mobilekit.pipeline.shipping import Shipping, ship
 from mobilekit.pipeline.verifying import Verification, VerifyRequest, verify
 
 __all__ = [
+    "Bundles",
     "DeviceProfile",
     "DeviceProfileRequest",
     "ExportRequest",
@@ -48,6 +51,9 @@ __all__ = [
     "Verification",
     "VerifyRequest",
     "ablate",
+    "bundle",
+    "check_apps",
+    "check_bundles",
     "detect_forgery",
     "export",
     "history",
@@ -64,5 +70,6 @@ __all__ = [
     "sensitivity",
     "ship",
     "specialize",
+    "targets_for_apps",
     "verify",
 ]

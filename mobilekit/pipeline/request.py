@@ -12,7 +12,7 @@ from mobilekit.core.targets import Target, base_of, format_of, quantization_of, 
 from mobilekit.core.tensors import TensorSpec
 from mobilekit.data.catalog import DataConfig
 from mobilekit.nets.saved import is_saved
-from mobilekit.nets.shipped import find_shipped
+from mobilekit.nets.shipped import meant
 
 if TYPE_CHECKING:
     from mobilekit.nets.sources import Source
@@ -131,13 +131,12 @@ def resolve(request: ExportRequest) -> Plan:
             judged=recipe.judged,
             judged_images=recipe.judged_images,
         )
-    untouched = not request.arguments and request.weights is None
-    trained = find_shipped(request.reference) if untouched else None
+    trained = meant(request.reference, request.arguments) if request.weights is None else None
     return Plan(
         request=request,
         targets=request.targets or request.default_targets,
         seed=request.seed,
-        data=trained.data if trained else None,
+        data=trained.data if trained and "size" not in request.arguments else None,
         judged_images=request.data_count,
     )
 

@@ -42,12 +42,18 @@ class Adb:
         if done.code != 0:
             if "unauthorized" in done.stderr:
                 raise _refused(self.serial, "unauthorized")
-            if _LOST.search(done.stderr) or (not done.stderr and self._gone()):
-                raise MachineError(
-                    f"{self.serial}: the connection was lost while {what}; plug the phone in again, and start"
-                    " again"
-                )
+            if _LOST.search(done.stderr) or self._gone():
+                raise _lost(self.serial, what)
         return done
+
+    def check_there(self, what: str) -> None:
+        """Make sure that the phone is still there: a shell that loses it may end with 0, and without a word.
+
+        Raises:
+            MachineError: it is gone.
+        """
+        if self._gone():
+            raise _lost(self.serial, what)
 
     def _gone(self) -> bool:
         """Say whether the phone is gone: a shell that loses it ends without a word."""
@@ -150,6 +156,12 @@ def _read(line: str) -> Attached:
     state = "no permissions" if rest.startswith("no permissions") else rest.partition(" ")[0]
     model = re.search(r"\bmodel:(\S+)", rest)
     return Attached(serial, state, model[1] if model else "")
+
+
+def _lost(serial: str, what: str) -> MachineError:
+    return MachineError(
+        f"{serial}: the connection was lost while {what}; plug the phone in again, and start again"
+    )
 
 
 def _refused(serial: str, state: str) -> MachineError:

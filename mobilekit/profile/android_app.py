@@ -121,6 +121,7 @@ def _instrument(adb: Adb, arguments: dict[str, str], job: Job) -> None:
         words = problem[1].strip()[:200] if problem else "no reason given"
         raise MachineError(f"{adb.serial}: the app's measurement failed: {words}")
     if "INSTRUMENTATION_CODE: -1" not in done.text:  # Android's RESULT_OK
+        adb.check_there("measuring")
         raise MachineError(
             f"{adb.serial}: the app's measurement did not end ({done.words or 'silence'})"
         )

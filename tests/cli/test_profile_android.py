@@ -131,6 +131,7 @@ def test_the_app_gives_a_report(adb: StandIn, capfd, tmp_path: Path):
         ({"unplug": "./benchmark_model"}, BINARY, 3, "lost while running benchmark_model"),
         ({"cut": "./benchmark_model"}, BINARY, 3, "the connection was lost while running benchmark_model"),
         ({"cut": "am instrument"}, (), 3, "the connection was lost while measuring"),
+        ({"vanish": "am instrument"}, (), 3, "the connection was lost while measuring"),
         ({"revoke": "push"}, (), 3, "PIX001: unauthorized"),
         ({"hang": "am instrument"}, ("--timeout", "1"), 3, "measuring took longer than 1 s"),
         ({"wrong_abi": True}, BINARY, 3, "ended with 126 (/system/bin/sh: ./benchmark_model: not executable"),
@@ -168,7 +169,7 @@ def test_what_can_go_wrong_is_one_line(state, arguments, code, says, adb: StandI
     found, out, err = call(capfd, *arguments)
     assert says in err
     assert (found, out, err.count("\n")) == (code, "", 1)
-    if not {"unplug", "cut"} & set(state):
+    if not {"unplug", "cut", "vanish"} & set(state):
         assert not left(adb)
     if "hang" in state:
         assert adb.asked("am force-stop org.mobilekit.demo")

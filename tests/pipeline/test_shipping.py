@@ -84,6 +84,21 @@ def test_what_was_shipped_is_what_was_trained(built: Path, models: Path) -> None
     assert torch.allclose(found, torch.from_numpy(expected), atol=1e-5)
 
 
+def test_arguments_beside_the_weights_leave_a_network_trained(built: Path, models: Path) -> None:
+    ship(built / "built", models / "tiny", quiet)
+    trained = load_source("tiny", arguments={}, weights=None).module.state_dict()
+    larger = load_source("tiny", arguments={"size": "64"}, weights=None)
+    assert (larger.weights, larger.inputs[0].shape) == ("shipped", (1, 3, 64, 64))
+    assert all(
+        torch.equal(value, trained[name]) for name, value in larger.module.state_dict().items()
+    )
+    wider = load_source("tiny", arguments={"width": "8"}, weights=None)
+    assert wider.weights == "seeded"
+    assert sum(each.numel() for each in wider.module.parameters()) > sum(
+        each.numel() for each in larger.module.parameters()
+    )
+
+
 def test_the_list_of_networks_says_which_are_trained(
     built: Path, models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,6 +46,9 @@ if STATE.get("unplug") and STATE["unplug"] in " ".join(args):
 if STATE.get("cut") and STATE["cut"] in " ".join(args):
     (HOME / "state.json").write_text(json.dumps(STATE | {"devices": []}))
     sys.exit(255)
+if STATE.get("vanish") and STATE["vanish"] in " ".join(args):
+    (HOME / "state.json").write_text(json.dumps(STATE | {"devices": []}))
+    sys.exit(0)
 if word == "get-state":
     print("device")
     sys.exit()
