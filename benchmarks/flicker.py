@@ -25,7 +25,7 @@ from mobilekit.pipeline.opening import open_network
 from mobilekit.pipeline.painting import fed_back, scores_of
 from mobilekit.pipeline.request import ExportRequest
 
-NETS = {"still": "mobile-hourglass", "video": "mobile-hourglass-video"}
+NETS = {"still": "mobile-hourglass-small", "video": "mobile-hourglass-video"}
 FLICKER, LOST = 0.6, 0.5
 FRAMES, SEED = 16, 20
 

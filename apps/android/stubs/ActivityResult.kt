@@ -1,0 +1,7 @@
+@file:Suppress("unused", "UNUSED_PARAMETER", "UNREACHABLE_CODE")
+
+package androidx.activity.result
+
+abstract class ActivityResultLauncher<I> {
+    fun launch(input: I): Unit = TODO()
+}

@@ -1,0 +1,11 @@
+@file:Suppress("unused", "UNUSED_PARAMETER", "UNREACHABLE_CODE")
+
+package android.content.res
+
+import java.io.InputStream
+
+class AssetManager {
+    fun list(path: String): Array<String>? = TODO()
+
+    fun open(path: String): InputStream = TODO()
+}

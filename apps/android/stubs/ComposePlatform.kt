@@ -1,0 +1,16 @@
+@file:Suppress("unused", "UNUSED_PARAMETER", "UNREACHABLE_CODE")
+
+package androidx.compose.ui.platform
+
+import android.content.Context
+import android.view.View
+import androidx.compose.runtime.Composable
+
+class ProvidableCompositionLocal<T> {
+    val current: T
+        @Composable get() = TODO()
+}
+
+val LocalContext: ProvidableCompositionLocal<Context> = TODO()
+
+val LocalView: ProvidableCompositionLocal<View> = TODO()

@@ -1,0 +1,10 @@
+@file:Suppress("unused", "UNUSED_PARAMETER", "UNREACHABLE_CODE")
+
+package androidx.compose.ui.layout
+
+interface ContentScale {
+    companion object {
+        val Fit: ContentScale = TODO()
+        val FillWidth: ContentScale = TODO()
+    }
+}

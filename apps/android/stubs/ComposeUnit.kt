@@ -1,0 +1,7 @@
+@file:Suppress("unused", "UNUSED_PARAMETER", "UNREACHABLE_CODE")
+
+package androidx.compose.ui.unit
+
+class Dp
+
+val Int.dp: Dp get() = TODO()

@@ -1,0 +1,26 @@
+@file:Suppress("unused", "UNUSED_PARAMETER", "UNREACHABLE_CODE")
+
+package androidx.core.content
+
+import android.content.Context
+import android.net.Uri
+import java.io.File
+import java.util.concurrent.Executor
+
+class FileProvider {
+    companion object {
+        @JvmStatic
+        fun getUriForFile(
+            context: Context,
+            authority: String,
+            file: File,
+        ): Uri = TODO()
+    }
+}
+
+open class ContextCompat {
+    companion object {
+        @JvmStatic
+        fun getMainExecutor(context: Context): Executor = TODO()
+    }
+}

@@ -1,0 +1,14 @@
+@file:Suppress("unused", "UNUSED_PARAMETER", "UNREACHABLE_CODE")
+
+package androidx.test.core.app
+
+import android.app.Activity
+
+class ActivityScenario<A : Activity> : AutoCloseable {
+    override fun close(): Unit = TODO()
+
+    companion object {
+        @JvmStatic
+        fun <A : Activity> launch(activityClass: Class<A>): ActivityScenario<A> = TODO()
+    }
+}
