@@ -70,9 +70,12 @@ def _print(found: "Reporting", least: float) -> None:
     for line in device_page.troubles(found.measurements):
         console.warn(line)
     if found.comparison is not None:
-        rows = device_table.change_rows(found.comparison.changes)
         note = device_table.change_note(least)
-        console.print_table(rows, device_table.CHANGE_COLUMNS, "Compared with the base", note)
+        for kind in dict.fromkeys(one.kind for one in found.comparison.changes):
+            own = [one for one in found.comparison.changes if one.kind == kind]
+            title = f"Compared with the base, {device_table.TITLES[kind]}"
+            rows = device_table.change_rows(own)
+            console.print_table(rows, device_table.CHANGE_COLUMNS, title, note)
         for name in found.comparison.only_now:
             console.warn(f"not in the base: {name}")
         for name in found.comparison.only_before:

@@ -49,7 +49,10 @@ def measure(adb: Adb, subject: Subject, job: Job, progress: Progress) -> DeviceR
         adb.shell(f"mkdir -p {folder}", what="making a folder")
         progress(f"pushing {subject.path.name} to {adb.serial}")
         adb.push(subject.path, f"{folder}/model.tflite")
-        adb.shell(f"chmod -R a+rX {folder}", what="letting the app read the model")
+        adb.shell(
+            f"chmod a+rx {ANDROID.folder}; chmod -R a+rX {folder}",
+            what="letting the app read the model",
+        )
         progress(f"measuring {subject.path.name} with {ANDROID.package}")
         _instrument(adb, arguments_of(subject, job, f"{folder}/model.tflite", report), job)
         ended = True

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mobilekit import pipeline
+from mobilekit.core.artifact import read_manifest
 from mobilekit.nets import shipped
 from mobilekit.pipeline.bundling import PLACES
 
@@ -26,6 +27,14 @@ def test_the_bundled_networks_are_those_that_ship() -> None:
     assert set(found.names) <= ships
     missing = ships - set(found.names) - MAY_BE_LEFT_OUT
     assert not missing, [f"mobilekit export {name} --runs 0 --bundle apps" for name in missing]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=["ios", "android"])
+def test_what_finds_forgeries_says_where_it_looks(place) -> None:
+    manifest = read_manifest(APPS / place.models / "dfbuster")
+    assert [one.name for one in manifest.outputs] == ["logits", "attention"], (
+        "mobilekit export dfbuster --arg attention_map=true --runs 0 --bundle apps"
+    )
 
 
 @pytest.mark.parametrize("place", PLACES, ids=["ios", "android"])

@@ -150,8 +150,10 @@ def test_models_are_copied_as_a_folder(project: Any):
         if one["path"] == "MobileKitDemo"
     ]  # fmt: skip
     assert app["explicitFolders"] == ["Models"]
-    names = {path.name for path in (IOS / "MobileKitDemo" / "Models").glob("*/manifest.json")}
-    assert names <= {"manifest.json"}
+    bundles = [path.parent for path in (IOS / "MobileKitDemo" / "Models").glob("*/manifest.json")]
+    assert bundles
+    for bundle in bundles:
+        assert list(bundle.glob("*.mlpackage")), bundle
 
 
 def test_files_of_groups_are_there(project: Any):

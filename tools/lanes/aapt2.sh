@@ -51,6 +51,10 @@ get_aapt2() {
         dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$scratch/root" \
             --wildcards './usr/lib*' './lib*' './usr/bin/aapt2' './usr/share/android-framework-res' 2>/dev/null
     done
+    [ -n "$(find "$scratch/root" -name aapt2 -type f)" ] && [ -n "$(find "$scratch/root" -name framework-res.apk)" ] || {
+        echo "aapt2: failed (Debian 13's packages hold no aapt2, or no framework)"
+        exit 1
+    }
     mv -T "$scratch/root" "$root"
 }
 
@@ -94,7 +98,8 @@ linked() {
 refuses_mistakes() {
     sed -i 's/android:exported="true"/android:exportet="true"/' "$scratch/AndroidManifest.xml"
     if aapt2 link -I "$(find "$root" -name framework-res.apk | head -n 1)" --manifest "$scratch/AndroidManifest.xml" \
-        -o "$scratch/wrong.apk" "$scratch/resources.zip"; then
+        -o "$scratch/wrong.apk" "$scratch/resources.zip" >"$scratch/refused" 2>&1 ||
+        ! grep -q exportet "$scratch/refused"; then
         echo "a misspelt attribute was not found"
         return 1
     fi

@@ -27,7 +27,7 @@ SIZE = 64
 TARGETS = (TfliteTarget(), TfliteTarget(quantize="static:int8"))
 NETS = ("mobile-hourglass", "dfbuster", "mobile-hourglass-video")
 """Of `models/`: with their weights where they ship, else with random ones."""
-PARTS = ("core", "export", "nets", "runtime")
+PARTS = ("core", "data", "export", "nets", "pipeline", "runtime")
 """Of `mobilekit/`: what decides the content of an exported file."""
 UNUSED_S = 14 * 24 * 3600.0
 """Exports that nobody has asked for so long go."""

@@ -131,7 +131,8 @@ on_desktop() {
 
 compare_masks() {
     local key models
-    key=$(find models/mobile-hourglass/*.toml models/mobile-hourglass/*.safetensors mobilekit/export mobilekit/nets \
+    key=$(find models/mobile-hourglass/*.toml models/mobile-hourglass/*.safetensors mobilekit/core mobilekit/data mobilekit/export mobilekit/nets \
+        mobilekit/pipeline mobilekit/runtime \
         -name '*.py' -print0 -o -name '*.toml' -print0 -o -name '*.safetensors' -print0 | sort -z | xargs -0 sha256sum | sha256sum)
     models=$cache/kotlin-models-${key:0:16}/mobile-hourglass
     [ -d "$models" ] || rm -rf "$cache"/kotlin-models-*

@@ -25,7 +25,7 @@ public struct LaunchOrder: Equatable, Sendable {
         return LaunchOrder(
             package: try words.path("--benchmark"), report: try words.path("--report"),
             model: DeviceReport.Model(
-                name: try words.text("--name"), variant: try words.text("--variant"),
+                name: try words.text("--name"), variant: values["--variant"] ?? "",
                 file: try words.text("--file"), sha256: try words.text("--sha256"),
                 sizeBytes: try words.number("--size-bytes")),
             plan: try BenchmarkPlan(runs: words.number("--runs"), warmup: words.number("--warmup")),

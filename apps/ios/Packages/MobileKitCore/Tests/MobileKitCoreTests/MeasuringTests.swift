@@ -53,6 +53,15 @@ private struct FakeLoader: ModelLoading {
         return try #require(try LaunchOrder.parse(told))
     }
 
+    @Test func aFileOfNoArtifactHasNoVariant() throws {
+        let told = [
+            "--benchmark", "Documents/models/1.mlpackage", "--name", "other", "--variant", "", "--file",
+            "model.mlpackage", "--sha256", "0", "--size-bytes", "3", "--runs", "3", "--warmup", "1",
+            "--compute-units", "cpuOnly", "--report", "Documents/reports/1.json",
+        ]
+        #expect(try LaunchOrder.parse(told)?.model.variant == "")
+    }
+
     @Test func aBundledFileIsMeasuredAndChecked() async throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         let model = Catalog(folder: folder).models[0]

@@ -39,7 +39,7 @@ class Frames(
             tell(
                 attempt {
                     asked.get().unbindAll()
-                    asked.get().bindToLifecycle(owner, facing.selector, analysis(show))
+                    asked.get().bindToLifecycle(owner, facing.selector, analysis(tell, show))
                 },
             )
         }, mainThread)
@@ -50,7 +50,10 @@ class Frames(
         asked.addListener({ attempt { asked.get().unbindAll() } }, mainThread)
     }
 
-    private fun analysis(show: (Bitmap) -> Unit): ImageAnalysis {
+    private fun analysis(
+        tell: (String?) -> Unit,
+        show: (Bitmap) -> Unit,
+    ): ImageAnalysis {
         val analysis =
             ImageAnalysis
                 .Builder()
@@ -58,7 +61,8 @@ class Frames(
                 .setOutputImageFormat(ImageAnalysis.OUTPUT_IMAGE_FORMAT_RGBA_8888)
                 .build()
         analysis.setAnalyzer(executor) { frame ->
-            frame.use { show(Pictures.upright(it.toBitmap(), it.imageInfo.rotationDegrees)) }
+            val refused = frame.use { attempt { show(Pictures.upright(it.toBitmap(), it.imageInfo.rotationDegrees)) } }
+            if (refused != null) tell(refused)
         }
         return analysis
     }

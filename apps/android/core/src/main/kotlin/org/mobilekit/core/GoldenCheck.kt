@@ -33,7 +33,8 @@ class GoldenCheck(
         val found = engine.run(values)
         return file.outputs.mapIndexed { number, spec ->
             val name = "$set.${spec.name}"
-            Compared.of(found[number], spec, outputs[name], leastSqnrDb(name))
+            val least = Units.leastSqnrDb(engine.facts.requested, leastSqnrDb(name))
+            Compared.of(found[number], spec, outputs[name], least)
         }
     }
 }

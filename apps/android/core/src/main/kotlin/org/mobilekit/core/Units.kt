@@ -21,5 +21,12 @@ object Units {
     /** `simulator` for Android's emulators, by the names that they give their hardware; else `device`. */
     fun kindOf(hardware: String): String = if (hardware in EMULATORS) "simulator" else "device"
 
+    /** Least ratio in decibels for a unit: the GPU computes in floats of 16 bits, whatever the file holds. */
+    fun leastSqnrDb(
+        requested: List<String>,
+        ofFile: Double,
+    ): Double = if ("gpu" in requested) minOf(ofFile, FLOAT16_DB) else ofFile
+
+    private const val FLOAT16_DB = 40.0
     private val EMULATORS = setOf("goldfish", "ranchu")
 }

@@ -94,6 +94,13 @@ class ParityTest {
     }
 
     @Test
+    fun `the GPU is held to floats of 16 bits`() {
+        assertEquals(40.0, Units.leastSqnrDb(listOf("gpu"), 100.0), 0.0)
+        assertEquals(30.0, Units.leastSqnrDb(listOf("gpu"), 30.0), 0.0)
+        assertEquals(100.0, Units.leastSqnrDb(listOf("cpu"), 100.0), 0.0)
+    }
+
+    @Test
     fun `winners that differ are counted`() {
         val found = checkedWith(floatArrayOf(0f, 10f, 0f, 10f))
         assertEquals(0.75, found.argmaxAgreement!!, 0.0)
