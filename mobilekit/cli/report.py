@@ -72,9 +72,9 @@ def _print(found: "Reporting", least: float) -> None:
     if found.comparison is not None:
         note = device_table.change_note(least)
         for kind in dict.fromkeys(one.kind for one in found.comparison.changes):
-            own = [one for one in found.comparison.changes if one.kind == kind]
+            changed = [one for one in found.comparison.changes if one.kind == kind]
             title = f"Compared with the base, {device_table.TITLES[kind]}"
-            rows = device_table.change_rows(own)
+            rows = device_table.change_rows(changed)
             console.print_table(rows, device_table.CHANGE_COLUMNS, title, note)
         for name in found.comparison.only_now:
             console.warn(f"not in the base: {name}")
