@@ -30,6 +30,14 @@ def test_floats_are_measured_against_the_largest() -> None:
     assert 4e-6 / 8 < FLOAT_BAR < 3e-5 / 8
 
 
+def test_what_is_small_is_measured_against_one() -> None:
+    small = one(0.01, 0.02)
+    near = {"images/logits": small["images/logits"] + np.array([0, 5e-7], "float32")}
+    assert compare(small, near, exact=False).passed
+    far = {"images/logits": small["images/logits"] + np.array([0, 2e-6], "float32")}
+    assert not compare(small, far, exact=False).passed
+
+
 @pytest.mark.parametrize(
     ("other", "says"),
     [
