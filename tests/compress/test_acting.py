@@ -78,7 +78,13 @@ def test_recipes_of_the_guide_are_read(tmp_path: Path) -> None:
     (options,) = tomllib.loads(shown)["steps"]
     train = step_of({**options, **tomllib.loads(masks)}, "train")
     assert isinstance(train, Train)
-    assert [type(each).__name__ for each in train.augment] == ["Flip", "Affine", "Colour", "Erase"]
+    assert [type(each).__name__ for each in train.augment] == [
+        "Flip",
+        "Affine",
+        "Colour",
+        "Camera",
+        "Erase",
+    ]
     assert train.previous_mask is not None
     (tmp_path / "recipe.toml").write_text(f'name = "own"\n{judged}\n{net}', encoding="utf-8")
     assert read_recipe(tmp_path).judged_images == 1000

@@ -115,7 +115,7 @@ def test_what_is_known_of_a_network_survives_its_pruning(tmp_path: Path) -> None
         assert smaller.colours == whole.colours
         assert smaller.state == whole.state
         assert smaller.normalization == whole.normalization
-        assert smaller.weights == "seeded"
+        assert smaller.weights == whole.weights == "shipped"
         assert smaller.reference == "mobile-hourglass"
         assert [step.kind for step in smaller.steps] == ["prune"]
         assert smaller.inputs == whole.inputs

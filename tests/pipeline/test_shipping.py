@@ -162,5 +162,7 @@ def test_what_is_too_large_does_not_ship(
 
 
 def test_names_mean_untrained_networks_when_something_is_asked_of_them() -> None:
-    source = load_source("mobile-hourglass", arguments={"size": "32"}, weights=None)
+    source = load_source(
+        "mobile-hourglass", arguments={"features": "16", "size": "32"}, weights=None
+    )
     assert source.weights == "seeded"
