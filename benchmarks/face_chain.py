@@ -7,7 +7,6 @@ Trained, sparsified while it trains, pruned, folded, in integers of 8 bits. Bars
 
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import outcome
+from exported import floats
 
 from mobilekit.core.artifact import read_manifest
 from mobilekit.core.targets import variant_of
@@ -24,6 +24,8 @@ SMALLER, FASTER, POINTS = 5.0, 4.0, 1.0
 ROUNDS, RUNS = 5, 30
 FIGURE, SIZE = "mean_f1", 64
 INT8 = "model-static-int8.tflite"
+DENSE = "mobile-hourglass:f32t6"
+"""As drawn: neither bytes nor time depend on its values."""
 
 
 def main() -> int:
@@ -40,7 +42,10 @@ def main() -> int:
     dense_f1 = manifest.steps[0].metrics[0].figures[FIGURE]
     (small,) = (file for file in manifest.files if file.path == INT8)
     with tempfile.TemporaryDirectory() as scratch:
-        files = {"dense": dense(Path(scratch) / "dense"), "chain": options.chain / INT8}
+        dense = floats(
+            DENSE, Path(scratch) / "dense", "--input", f"image=1x3x{SIZE}x{SIZE}", "--count", "1"
+        )
+        files = {"dense": dense, "chain": options.chain / INT8}
         load = outcome.load()
         times: dict[str, list[float]] = {name: [] for name in files}
         for _ in range(ROUNDS):
@@ -67,14 +72,6 @@ def main() -> int:
         and set(passed.values()) == {"pass"},
     }
     return outcome.finish(result, options.json)
-
-
-def dense(out: Path) -> Path:
-    """Export the dense network, as drawn: neither bytes nor time depend on its values."""
-    line = [sys.executable, "-m", "mobilekit", "export", "mobile-hourglass:f32t6"]
-    line += ["--input", f"image=1x3x{SIZE}x{SIZE}", "--to", "tflite", "--runs", "0", "--count", "1"]
-    subprocess.run([*line, "--quiet", "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
-    return out / "model.tflite"
 
 
 if __name__ == "__main__":

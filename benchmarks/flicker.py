@@ -6,7 +6,6 @@ shown its own soft-max of the frame before, and zeros before the first. A ratio 
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import outcome
 import torch
+from exported import floats
 from torch import Tensor
 
 from mobilekit.data.faces import Clip, clip
@@ -69,14 +69,7 @@ def main() -> int:
 
 def opened(reference: str, scratch: Path) -> Answering:
     """Open the float32 LiteRT file of a network, exported here where it is not an artifact yet."""
-    folder = Path(reference)
-    if not (folder / "manifest.json").is_file():
-        line = [sys.executable, "-m", "mobilekit", "export", reference, "--to", "tflite", "--quiet"]
-        subprocess.run(
-            [*line, "--runs", "0", "--out", str(scratch)], check=True, stdout=subprocess.DEVNULL
-        )
-        folder = scratch
-    return open_network(ExportRequest(reference=str(folder / "model.tflite")), NETS["still"])
+    return open_network(ExportRequest(reference=str(floats(reference, scratch))), NETS["still"])
 
 
 class Seen:

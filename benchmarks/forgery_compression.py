@@ -6,7 +6,6 @@ fewer bytes, at least 2 times faster on LiteRT. First: `mobilekit run models/dfb
 
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import outcome
 import torch
+from exported import floats
 
 from mobilekit.data.forgeries import forgeries
 from mobilekit.data.scores import ClassScores
@@ -68,17 +68,6 @@ def main() -> int:
         "met": lost <= NEAR and smaller >= SMALLER and faster >= FASTER,
     }
     return outcome.finish(result, options.json)
-
-
-def floats(reference: str, scratch: Path) -> Path:
-    """Return the float32 LiteRT file of a network, exported here where it is not an artifact yet."""
-    folder = Path(reference)
-    if not (folder / "manifest.json").is_file():
-        line = [sys.executable, "-m", "mobilekit", "export", reference, "--to", "tflite", "--quiet"]
-        line += ["--runs", "0", "--out", str(scratch)]
-        subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
-        folder = scratch
-    return folder / "model.tflite"
 
 
 def area(path: Path, data: Labelled) -> float:

@@ -137,16 +137,18 @@ def export(
     }
     from mobilekit import pipeline
 
+    given = options.parse_arguments(arguments)
     if bundle is not None:
         pipeline.check_apps(bundle)
         default_targets = pipeline.targets_for_apps(net, default_targets)
+        given = pipeline.arguments_for_apps(net, given)
     request = pipeline.ExportRequest(
         reference=net,
         targets=targets,
         default_targets=default_targets,
         out=out,
         inputs=options.parse_inputs(inputs),
-        arguments=options.parse_arguments(arguments),
+        arguments=given,
         weights=weights,
         normalization=options.parse_normalization(mean, std, scale),
         labels=options.parse_labels(labels),

@@ -2,7 +2,7 @@
 
 from mobilekit.pipeline.ablation import ablate, is_ablation
 from mobilekit.pipeline.bundled import Bundles, check_bundles
-from mobilekit.pipeline.bundling import bundle, check_apps, targets_for_apps
+from mobilekit.pipeline.bundling import arguments_for_apps, bundle, check_apps, targets_for_apps
 from mobilekit.pipeline.compressing import Pruning, Specialization, prune, specialize
 from mobilekit.pipeline.device_profiling import (
     DeviceProfile,
@@ -51,6 +51,7 @@ __all__ = [
     "Verification",
     "VerifyRequest",
     "ablate",
+    "arguments_for_apps",
     "bundle",
     "check_apps",
     "check_bundles",

@@ -83,6 +83,13 @@ def targets_for_apps(reference: str, asked: tuple[Target, ...]) -> tuple[Target,
     return with_variants(named, asked) if named else asked
 
 
+def arguments_for_apps(reference: str, given: dict[str, str]) -> dict[str, str]:
+    """Let a network that ships tell where it looks, if it can: the apps draw that. What is given goes before."""
+    found = shipped.find_shipped(reference)
+    looks = getattr(found.config, "self_attention", False) if found else False
+    return {"attention_map": "true"} | given if looks else given
+
+
 def bundle(built: Path, apps: Path) -> tuple[Path, ...]:
     """Copy what the apps need of an artifact into both; former bundles stay when anything fails.
 

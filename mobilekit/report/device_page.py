@@ -68,7 +68,9 @@ def _pictures(device: str, found: Sequence[Measurement]) -> list[str]:
         parts.append(f"<p>{escape(title)}, over the median latency; areas are sizes</p>")
         parts.append(plots.pareto(group))
     for one in found:
-        courses = plots.heat(one.thermal) if one.thermal else ""
+        courses = (
+            plots.heat(one.thermal, sum(one.inference.samples_ns) / 1e6) if one.thermal else ""
+        )
         bars = plots.operators(one.per_op)
         if courses or bars:
             parts += [f"<p>{escape(one.title)}</p>", courses, bars]

@@ -107,17 +107,23 @@ def pareto(found: Sequence[Measurement]) -> str:
     return _svg("accuracy over latency and size", height, parts)
 
 
-def heat(course: ThermalCourse) -> str:
-    """Draw the thermal state over time; nothing where single moments were not kept."""
-    if len(course.samples) < 2:
+def heat(course: ThermalCourse, until_ms: float) -> str:
+    """Draw the thermal state over time; nothing where single moments were not kept.
+
+    Args:
+        course: its changes; a state stays until the next.
+        until_ms: at least how long the last one stayed, since the first run.
+    """
+    if not course.samples:
         return ""
-    last = course.samples[-1].at_ms or 1
+    last = max(course.samples[-1].at_ms, until_ms, 1.0)
     top = max(THERMAL.index(course.max), 1)
     points = ""
     for sample in course.samples:
         x = LEFT + 70 + (WIDTH - 2 * LEFT - 70) * sample.at_ms / last
         y = 80 - 66 * THERMAL.index(sample.state) / top
         points += f"H{x:.1f}V{y:.1f}" if points else f"M{x:.1f} {y:.1f}"
+    points += f"H{WIDTH - LEFT:.1f}"
     parts = [
         f'<path d="{points}" fill="none" stroke="{RED}" stroke-width="2"/>',
         *(

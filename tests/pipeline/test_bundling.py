@@ -14,6 +14,7 @@ from mobilekit.core import artifact, files
 from mobilekit.core.errors import ArtifactError, OutputError
 from mobilekit.core.targets import CoremlTarget, TfliteTarget
 from mobilekit.nets import shipped
+from mobilekit.nets.catalog import DfbusterConfig, UnetConfig
 from mobilekit.recipe import read_recipe
 
 RECIPE = """
@@ -252,6 +253,22 @@ def test_a_network_that_ships_is_bundled_as_its_recipe_says(
     assert all(one in requests[1].default_targets for one in (*named, usual[1]))
     assert requests[2].targets == usual[:1]
     assert pipeline.targets_for_apps("other", usual) == usual
+
+
+def test_what_can_say_where_it_looks_does_so_in_the_apps(monkeypatch: pytest.MonkeyPatch) -> None:
+    nets = {
+        "looking": DfbusterConfig(size=32),
+        "blind": DfbusterConfig(size=32, self_attention=False),
+        "other": UnetConfig(size=32),
+    }
+    found = {name: shipped.Shipped(name, net, Path()) for name, net in nets.items()}
+    monkeypatch.setattr(shipped, "find_shipped", found.get)
+    asked = {name: pipeline.arguments_for_apps(name, {"size": "64"}) for name in (*nets, "none")}
+    assert asked.pop("looking") == {"attention_map": "true", "size": "64"}
+    assert set(map(str, asked.values())) == {"{'size': '64'}"}
+    assert pipeline.arguments_for_apps("looking", {"attention_map": "false"}) == {
+        "attention_map": "false"
+    }
 
 
 def test_json_and_what_makes_no_sense(place: Path, capfd: Any) -> None:

@@ -201,13 +201,22 @@ def test_the_front_is_what_no_other_beats(points, best):
 
 def test_heat_needs_moments():
     course = ThermalCourse("none", "severe", "severe")
-    assert device_plots.heat(course) == ""
+    assert device_plots.heat(course, 2000.0) == ""
     course = ThermalCourse(
         "none", "severe", "severe", (ThermalSample(0, "none"), ThermalSample(500, "severe"))
     )
-    svg = device_plots.heat(course)
-    assert "0.5 s" in svg
+    svg = device_plots.heat(course, 2000.0)
+    assert "2.0 s" in svg
     assert "severe" in svg
+    assert "0.5 s" in device_plots.heat(course, 0.0)
+
+
+def test_heat_that_stays_is_a_line_to_the_end():
+    course = ThermalCourse("none", "none", "none", (ThermalSample(0, "none"),))
+    svg = device_plots.heat(course, 60_000.0)
+    end = device_plots.WIDTH - device_plots.LEFT
+    assert f"H{end:.1f}" in svg
+    assert "60.0 s" in svg
 
 
 def test_operators_are_drawn_by_cost_in_their_unit_s_colour():

@@ -14,9 +14,9 @@ open class ComponentActivity :
     fun <I, O> registerForActivityResult(
         contract: ActivityResultContract<I, O>,
         callback: (O) -> Unit,
-    ): ActivityResultLauncher<I> = TODO()
+    ): ActivityResultLauncher<I> = error("declared only")
 }
 
-fun ComponentActivity.enableEdgeToEdge(): Unit = TODO()
+fun ComponentActivity.enableEdgeToEdge(): Unit = error("declared only")
 
-inline fun <reified VM : ViewModel> ComponentActivity.viewModels(): Lazy<VM> = TODO()
+inline fun <reified VM : ViewModel> ComponentActivity.viewModels(): Lazy<VM> = error("declared only")

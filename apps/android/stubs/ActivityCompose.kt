@@ -5,4 +5,4 @@ package androidx.activity.compose
 import androidx.activity.ComponentActivity
 import androidx.compose.runtime.Composable
 
-fun ComponentActivity.setContent(content: @Composable () -> Unit): Unit = TODO()
+fun ComponentActivity.setContent(content: @Composable () -> Unit): Unit = error("declared only")

@@ -11,13 +11,13 @@ import android.view.Window
 open class Application : ContextWrapper()
 
 open class Activity : ContextWrapper() {
-    val window: Window get() = TODO()
+    val window: Window get() = error("declared only")
 
-    protected open fun onCreate(savedInstanceState: Bundle?): Unit = TODO()
+    protected open fun onCreate(savedInstanceState: Bundle?): Unit = error("declared only")
 
-    protected open fun onResume(): Unit = TODO()
+    protected open fun onResume(): Unit = error("declared only")
 
-    fun setContentView(view: View): Unit = TODO()
+    fun setContentView(view: View): Unit = error("declared only")
 }
 
 class ActivityManager {
@@ -25,5 +25,5 @@ class ActivityManager {
         @JvmField var totalMem: Long = 0
     }
 
-    fun getMemoryInfo(info: MemoryInfo): Unit = TODO()
+    fun getMemoryInfo(info: MemoryInfo): Unit = error("declared only")
 }

@@ -7,16 +7,16 @@ import android.os.Parcelable
 import java.io.File
 
 abstract class Context {
-    val assets: AssetManager get() = TODO()
-    val cacheDir: File get() = TODO()
-    val filesDir: File get() = TODO()
-    val packageName: String get() = TODO()
+    val assets: AssetManager get() = error("declared only")
+    val cacheDir: File get() = error("declared only")
+    val filesDir: File get() = error("declared only")
+    val packageName: String get() = error("declared only")
 
-    fun <T> getSystemService(type: Class<T>): T = TODO()
+    fun <T> getSystemService(type: Class<T>): T = error("declared only")
 
-    fun checkSelfPermission(permission: String): Int = TODO()
+    fun checkSelfPermission(permission: String): Int = error("declared only")
 
-    fun startActivity(intent: Intent): Unit = TODO()
+    fun startActivity(intent: Intent): Unit = error("declared only")
 }
 
 open class ContextWrapper : Context()
@@ -24,14 +24,14 @@ open class ContextWrapper : Context()
 class Intent(
     action: String,
 ) {
-    fun setType(type: String): Intent = TODO()
+    fun setType(type: String): Intent = error("declared only")
 
     fun putExtra(
         name: String,
         value: Parcelable?,
-    ): Intent = TODO()
+    ): Intent = error("declared only")
 
-    fun addFlags(flags: Int): Intent = TODO()
+    fun addFlags(flags: Int): Intent = error("declared only")
 
     companion object {
         const val ACTION_SEND = ""
@@ -42,6 +42,6 @@ class Intent(
         fun createChooser(
             target: Intent,
             title: CharSequence,
-        ): Intent = TODO()
+        ): Intent = error("declared only")
     }
 }

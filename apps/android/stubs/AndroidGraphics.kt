@@ -3,8 +3,8 @@
 package android.graphics
 
 class Bitmap {
-    val width: Int get() = TODO()
-    val height: Int get() = TODO()
+    val width: Int get() = error("declared only")
+    val height: Int get() = error("declared only")
 
     enum class Config { ARGB_8888 }
 
@@ -16,12 +16,12 @@ class Bitmap {
         y: Int,
         width: Int,
         height: Int,
-    ): Unit = TODO()
+    ): Unit = error("declared only")
 
     fun copy(
         config: Config,
         isMutable: Boolean,
-    ): Bitmap = TODO()
+    ): Bitmap = error("declared only")
 
     companion object {
         @JvmStatic
@@ -30,7 +30,7 @@ class Bitmap {
             width: Int,
             height: Int,
             config: Config,
-        ): Bitmap = TODO()
+        ): Bitmap = error("declared only")
 
         @JvmStatic
         fun createBitmap(
@@ -41,7 +41,7 @@ class Bitmap {
             height: Int,
             m: Matrix?,
             filter: Boolean,
-        ): Bitmap = TODO()
+        ): Bitmap = error("declared only")
     }
 }
 
@@ -51,18 +51,18 @@ class Canvas(
     fun drawRect(
         r: Rect,
         paint: Paint,
-    ): Unit = TODO()
+    ): Unit = error("declared only")
 
     fun drawBitmap(
         bitmap: Bitmap,
         src: Rect?,
         dst: Rect,
         paint: Paint?,
-    ): Unit = TODO()
+    ): Unit = error("declared only")
 }
 
 class Matrix {
-    fun postRotate(degrees: Float): Boolean = TODO()
+    fun postRotate(degrees: Float): Boolean = error("declared only")
 }
 
 class Color {
@@ -75,7 +75,7 @@ class Paint {
     var alpha: Int = 0
     var color: Int = 0
     var strokeWidth: Float = 0f
-    var style: Style = TODO()
+    var style: Style = error("declared only")
 
     enum class Style { FILL, STROKE }
 }
@@ -86,7 +86,7 @@ class Rect(
     @JvmField var right: Int,
     @JvmField var bottom: Int,
 ) {
-    fun width(): Int = TODO()
+    fun width(): Int = error("declared only")
 
-    fun height(): Int = TODO()
+    fun height(): Int = error("declared only")
 }

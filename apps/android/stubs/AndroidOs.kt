@@ -5,7 +5,7 @@ package android.os
 interface Parcelable
 
 class Bundle {
-    fun getString(key: String): String? = TODO()
+    fun getString(key: String): String? = error("declared only")
 }
 
 class Build {
@@ -38,9 +38,9 @@ class Build {
 }
 
 class BatteryManager {
-    val isCharging: Boolean get() = TODO()
+    val isCharging: Boolean get() = error("declared only")
 
-    fun getIntProperty(id: Int): Int = TODO()
+    fun getIntProperty(id: Int): Int = error("declared only")
 
     companion object {
         const val BATTERY_PROPERTY_CAPACITY = 4
@@ -48,20 +48,20 @@ class BatteryManager {
 }
 
 class PowerManager {
-    val isPowerSaveMode: Boolean get() = TODO()
-    val currentThermalStatus: Int get() = TODO()
+    val isPowerSaveMode: Boolean get() = error("declared only")
+    val currentThermalStatus: Int get() = error("declared only")
 }
 
 class Process {
     companion object {
         @JvmStatic
-        fun myPid(): Int = TODO()
+        fun myPid(): Int = error("declared only")
     }
 }
 
 class Debug {
     companion object {
         @JvmStatic
-        fun getPss(): Long = TODO()
+        fun getPss(): Long = error("declared only")
     }
 }

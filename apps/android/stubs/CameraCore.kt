@@ -7,9 +7,9 @@ import java.util.concurrent.Executor
 
 class CameraSelector {
     companion object {
-        @JvmField val DEFAULT_FRONT_CAMERA: CameraSelector = TODO()
+        @JvmField val DEFAULT_FRONT_CAMERA: CameraSelector = error("declared only")
 
-        @JvmField val DEFAULT_BACK_CAMERA: CameraSelector = TODO()
+        @JvmField val DEFAULT_BACK_CAMERA: CameraSelector = error("declared only")
     }
 }
 
@@ -35,14 +35,14 @@ class ImageAnalysis : UseCase() {
     fun setAnalyzer(
         executor: Executor,
         analyzer: Analyzer,
-    ): Unit = TODO()
+    ): Unit = error("declared only")
 
     class Builder {
-        fun setBackpressureStrategy(strategy: Int): Builder = TODO()
+        fun setBackpressureStrategy(strategy: Int): Builder = error("declared only")
 
-        fun setOutputImageFormat(format: Int): Builder = TODO()
+        fun setOutputImageFormat(format: Int): Builder = error("declared only")
 
-        fun build(): ImageAnalysis = TODO()
+        fun build(): ImageAnalysis = error("declared only")
     }
 
     companion object {

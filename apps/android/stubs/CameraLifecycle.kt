@@ -10,16 +10,16 @@ import androidx.lifecycle.LifecycleOwner
 import com.google.common.util.concurrent.ListenableFuture
 
 class ProcessCameraProvider {
-    fun unbindAll(): Unit = TODO()
+    fun unbindAll(): Unit = error("declared only")
 
     fun bindToLifecycle(
         lifecycleOwner: LifecycleOwner,
         cameraSelector: CameraSelector,
         vararg useCases: UseCase?,
-    ): Camera = TODO()
+    ): Camera = error("declared only")
 
     companion object {
         @JvmStatic
-        fun getInstance(context: Context): ListenableFuture<ProcessCameraProvider> = TODO()
+        fun getInstance(context: Context): ListenableFuture<ProcessCameraProvider> = error("declared only")
     }
 }

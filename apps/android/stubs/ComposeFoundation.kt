@@ -10,14 +10,14 @@ import androidx.compose.ui.layout.ContentScale
 class ScrollState
 
 @Composable
-fun isSystemInDarkTheme(): Boolean = TODO()
+fun isSystemInDarkTheme(): Boolean = error("declared only")
 
 @Composable
-fun rememberScrollState(initial: Int = 0): ScrollState = TODO()
+fun rememberScrollState(initial: Int = 0): ScrollState = error("declared only")
 
-fun Modifier.verticalScroll(state: ScrollState): Modifier = TODO()
+fun Modifier.verticalScroll(state: ScrollState): Modifier = error("declared only")
 
-fun Modifier.horizontalScroll(state: ScrollState): Modifier = TODO()
+fun Modifier.horizontalScroll(state: ScrollState): Modifier = error("declared only")
 
 @Composable
 fun Image(
@@ -25,4 +25,4 @@ fun Image(
     contentDescription: String?,
     modifier: Modifier = Modifier,
     contentScale: ContentScale = ContentScale.Fit,
-): Unit = TODO()
+): Unit = error("declared only")

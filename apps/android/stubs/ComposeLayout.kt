@@ -18,28 +18,28 @@ interface RowScope {
 fun Column(
     modifier: Modifier = Modifier,
     content: @Composable ColumnScope.() -> Unit,
-): Unit = TODO()
+): Unit = error("declared only")
 
 @Composable
 fun Row(
     modifier: Modifier = Modifier,
     content: @Composable RowScope.() -> Unit,
-): Unit = TODO()
+): Unit = error("declared only")
 
-fun Modifier.padding(paddingValues: PaddingValues): Modifier = TODO()
+fun Modifier.padding(paddingValues: PaddingValues): Modifier = error("declared only")
 
-fun Modifier.padding(all: Dp): Modifier = TODO()
-
-fun Modifier.padding(
-    horizontal: Dp = TODO(),
-    vertical: Dp = TODO(),
-): Modifier = TODO()
+fun Modifier.padding(all: Dp): Modifier = error("declared only")
 
 fun Modifier.padding(
-    start: Dp = TODO(),
-    top: Dp = TODO(),
-    end: Dp = TODO(),
-    bottom: Dp = TODO(),
-): Modifier = TODO()
+    horizontal: Dp = error("declared only"),
+    vertical: Dp = error("declared only"),
+): Modifier = error("declared only")
 
-fun Modifier.fillMaxWidth(fraction: Float = 1f): Modifier = TODO()
+fun Modifier.padding(
+    start: Dp = error("declared only"),
+    top: Dp = error("declared only"),
+    end: Dp = error("declared only"),
+    bottom: Dp = error("declared only"),
+): Modifier = error("declared only")
+
+fun Modifier.fillMaxWidth(fraction: Float = 1f): Modifier = error("declared only")

@@ -10,30 +10,30 @@ import androidx.compose.ui.graphics.Color
 import androidx.compose.ui.text.TextStyle
 
 class ColorScheme {
-    val error: Color get() = TODO()
+    val error: Color get() = error("declared only")
 }
 
 class Typography {
-    val headlineMedium: TextStyle get() = TODO()
-    val titleMedium: TextStyle get() = TODO()
+    val headlineMedium: TextStyle get() = error("declared only")
+    val titleMedium: TextStyle get() = error("declared only")
 }
 
-fun lightColorScheme(): ColorScheme = TODO()
+fun lightColorScheme(): ColorScheme = error("declared only")
 
-fun darkColorScheme(): ColorScheme = TODO()
+fun darkColorScheme(): ColorScheme = error("declared only")
 
 object MaterialTheme {
     val typography: Typography
-        @Composable get() = TODO()
+        @Composable get() = error("declared only")
     val colorScheme: ColorScheme
-        @Composable get() = TODO()
+        @Composable get() = error("declared only")
 }
 
 @Composable
 fun MaterialTheme(
     colorScheme: ColorScheme = lightColorScheme(),
     content: @Composable () -> Unit,
-): Unit = TODO()
+): Unit = error("declared only")
 
 @Composable
 fun Scaffold(
@@ -41,13 +41,13 @@ fun Scaffold(
     topBar: @Composable () -> Unit = {},
     bottomBar: @Composable () -> Unit = {},
     content: @Composable (PaddingValues) -> Unit,
-): Unit = TODO()
+): Unit = error("declared only")
 
 @Composable
 fun NavigationBar(
     modifier: Modifier = Modifier,
     content: @Composable RowScope.() -> Unit,
-): Unit = TODO()
+): Unit = error("declared only")
 
 @Composable
 fun RowScope.NavigationBarItem(
@@ -57,15 +57,15 @@ fun RowScope.NavigationBarItem(
     modifier: Modifier = Modifier,
     enabled: Boolean = true,
     label: @Composable (() -> Unit)? = null,
-): Unit = TODO()
+): Unit = error("declared only")
 
 @Composable
 fun Text(
     text: String,
     modifier: Modifier = Modifier,
     color: Color = Color.Unspecified,
-    style: TextStyle = TODO(),
-): Unit = TODO()
+    style: TextStyle = error("declared only"),
+): Unit = error("declared only")
 
 @Composable
 fun Button(
@@ -73,7 +73,7 @@ fun Button(
     modifier: Modifier = Modifier,
     enabled: Boolean = true,
     content: @Composable RowScope.() -> Unit,
-): Unit = TODO()
+): Unit = error("declared only")
 
 @Composable
 fun FilterChip(
@@ -82,10 +82,10 @@ fun FilterChip(
     label: @Composable () -> Unit,
     modifier: Modifier = Modifier,
     enabled: Boolean = true,
-): Unit = TODO()
+): Unit = error("declared only")
 
 @Composable
 fun LinearProgressIndicator(
     progress: () -> Float,
     modifier: Modifier = Modifier,
-): Unit = TODO()
+): Unit = error("declared only")

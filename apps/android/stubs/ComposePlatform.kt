@@ -8,9 +8,9 @@ import androidx.compose.runtime.Composable
 
 class ProvidableCompositionLocal<T> {
     val current: T
-        @Composable get() = TODO()
+        @Composable get() = error("declared only")
 }
 
-val LocalContext: ProvidableCompositionLocal<Context> = TODO()
+val LocalContext: ProvidableCompositionLocal<Context> = error("declared only")
 
-val LocalView: ProvidableCompositionLocal<View> = TODO()
+val LocalView: ProvidableCompositionLocal<View> = error("declared only")

@@ -17,33 +17,33 @@ interface MutableState<T> : State<T> {
 
 interface MutableIntState : MutableState<Int>
 
-fun <T> mutableStateOf(value: T): MutableState<T> = TODO()
+fun <T> mutableStateOf(value: T): MutableState<T> = error("declared only")
 
-fun mutableIntStateOf(value: Int): MutableIntState = TODO()
+fun mutableIntStateOf(value: Int): MutableIntState = error("declared only")
 
 interface MutableFloatState : MutableState<Float>
 
-fun mutableFloatStateOf(value: Float): MutableFloatState = TODO()
+fun mutableFloatStateOf(value: Float): MutableFloatState = error("declared only")
 
 operator fun <T> State<T>.getValue(
     thisObj: Any?,
     property: KProperty<*>,
-): T = TODO()
+): T = error("declared only")
 
 operator fun <T> MutableState<T>.setValue(
     thisObj: Any?,
     property: KProperty<*>,
     value: T,
-): Unit = TODO()
+): Unit = error("declared only")
 
 interface DisposableEffectResult
 
 class DisposableEffectScope {
-    fun onDispose(onDisposeEffect: () -> Unit): DisposableEffectResult = TODO()
+    fun onDispose(onDisposeEffect: () -> Unit): DisposableEffectResult = error("declared only")
 }
 
 @Composable
 fun DisposableEffect(
     key1: Any?,
     effect: DisposableEffectScope.() -> DisposableEffectResult,
-): Unit = TODO()
+): Unit = error("declared only")

@@ -8,4 +8,4 @@ import androidx.compose.runtime.Composable
 fun <T : Any> rememberSaveable(
     vararg inputs: Any?,
     init: () -> T,
-): T = TODO()
+): T = error("declared only")

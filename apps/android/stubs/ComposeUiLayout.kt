@@ -4,7 +4,7 @@ package androidx.compose.ui.layout
 
 interface ContentScale {
     companion object {
-        val Fit: ContentScale = TODO()
-        val FillWidth: ContentScale = TODO()
+        val Fit: ContentScale = error("declared only")
+        val FillWidth: ContentScale = error("declared only")
     }
 }

@@ -4,4 +4,4 @@ package androidx.compose.ui.unit
 
 class Dp
 
-val Int.dp: Dp get() = TODO()
+val Int.dp: Dp get() = error("declared only")

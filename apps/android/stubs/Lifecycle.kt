@@ -7,7 +7,7 @@ import android.app.Application
 interface LifecycleOwner
 
 abstract class ViewModel {
-    protected open fun onCleared(): Unit = TODO()
+    protected open fun onCleared(): Unit = error("declared only")
 }
 
 open class AndroidViewModel(

@@ -15,17 +15,17 @@ class BuiltinNpuAcceleratorProvider(
 ) : NpuAcceleratorProvider
 
 abstract class JniHandle : AutoCloseable {
-    override fun close(): Unit = TODO()
+    override fun close(): Unit = error("declared only")
 }
 
 class TensorBuffer private constructor() : JniHandle() {
-    fun writeFloat(data: FloatArray): Unit = TODO()
+    fun writeFloat(data: FloatArray): Unit = error("declared only")
 
-    fun writeInt8(data: ByteArray): Unit = TODO()
+    fun writeInt8(data: ByteArray): Unit = error("declared only")
 
-    fun readFloat(): FloatArray = TODO()
+    fun readFloat(): FloatArray = error("declared only")
 
-    fun readInt8(): ByteArray = TODO()
+    fun readInt8(): ByteArray = error("declared only")
 }
 
 class Environment private constructor() : JniHandle() {
@@ -33,13 +33,13 @@ class Environment private constructor() : JniHandle() {
 
     companion object {
         @JvmStatic
-        fun create(options: Map<Option, String> = mapOf()): Environment = TODO()
+        fun create(options: Map<Option, String> = mapOf()): Environment = error("declared only")
 
         @JvmStatic
         fun create(
             npuAcceleratorProvider: NpuAcceleratorProvider,
             options: Map<Option, String> = mapOf(),
-        ): Environment = TODO()
+        ): Environment = error("declared only")
     }
 }
 
@@ -56,15 +56,15 @@ class CompiledModel private constructor() : JniHandle() {
         var cpuOptions: CpuOptions? = null
     }
 
-    fun createInputBuffers(signatureIndex: Int = 0): List<TensorBuffer> = TODO()
+    fun createInputBuffers(signatureIndex: Int = 0): List<TensorBuffer> = error("declared only")
 
-    fun createOutputBuffers(signatureIndex: Int = 0): List<TensorBuffer> = TODO()
+    fun createOutputBuffers(signatureIndex: Int = 0): List<TensorBuffer> = error("declared only")
 
     fun run(
         inputs: List<TensorBuffer>,
         outputs: List<TensorBuffer>,
         signatureIndex: Int = 0,
-    ): Unit = TODO()
+    ): Unit = error("declared only")
 
     companion object {
         @JvmStatic
@@ -72,6 +72,6 @@ class CompiledModel private constructor() : JniHandle() {
             filePath: String,
             options: Options,
             optionalEnv: Environment? = null,
-        ): CompiledModel = TODO()
+        ): CompiledModel = error("declared only")
     }
 }

@@ -10,6 +10,6 @@ class InputImage {
         fun fromBitmap(
             bitmap: Bitmap,
             rotationDegrees: Int,
-        ): InputImage = TODO()
+        ): InputImage = error("declared only")
     }
 }

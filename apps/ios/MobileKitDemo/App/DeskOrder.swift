@@ -19,6 +19,7 @@ enum DeskOrder {
 
     private static func measure(_ order: LaunchOrder) async throws {
         let package = ReportFile.home.appendingPathComponent(order.package)
+        ReportFile.leave(only: package)
         defer { try? FileManager.default.removeItem(at: package) }  // the desk cannot
         await Screen.keepOn(true)
         let setting = await DeviceFacts.setting()
@@ -32,6 +33,15 @@ enum DeskOrder {
 enum ReportFile {
     /// The app's container.
     static var home: URL { URL(fileURLWithPath: NSHomeDirectory(), isDirectory: true) }
+
+    /// Remove what lies beside a package: orders that were interrupted have left it.
+    static func leave(only package: URL) {
+        let folder = package.deletingLastPathComponent()
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        for name in names where name != package.lastPathComponent {
+            try? FileManager.default.removeItem(at: folder.appendingPathComponent(name))
+        }
+    }
 
     /// Write a report, with the folders that it needs.
     static func write(_ report: DeviceReport, to place: URL) throws {

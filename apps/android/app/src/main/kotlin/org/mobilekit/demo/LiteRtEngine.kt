@@ -39,8 +39,8 @@ class LiteRtEngine(
             environment.close()
             throw problem
         }
-    private val givers = compiled.createInputBuffers()
-    private val takers = compiled.createOutputBuffers()
+    private val givers = orClosed { compiled.createInputBuffers() }
+    private val takers = orClosed { compiled.createOutputBuffers() }
 
     /** Looked for in the log when first asked: that is no part of loading. */
     override val facts by lazy {
@@ -73,6 +73,15 @@ class LiteRtEngine(
         buffer: TensorBuffer,
         spec: TensorSpec,
     ): FloatArray = if (spec.dtype == FLOAT) buffer.readFloat() else TensorCode.decode(spec, buffer.readInt8())
+
+    private fun <T> orClosed(make: () -> T): T =
+        try {
+            make()
+        } catch (problem: LiteRtException) {
+            compiled.close()
+            environment.close()
+            throw problem
+        }
 
     override fun close() {
         for (buffer in givers + takers) buffer.close()

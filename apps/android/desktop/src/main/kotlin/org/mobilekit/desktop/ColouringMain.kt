@@ -12,14 +12,13 @@ import kotlin.system.exitProcess
 /**
  * Times the way from scores to colours of a 256×256 mask of ten classes, on one thread: `ColouringMain MOST_MS`.
  *
- * What counts is the thread's own processor time, as others use this computer too; the best of some rounds.
+ * What counts is the thread's own processor time, as others use this computer too.
  */
 object ColouringMain {
     private const val SIDE = 256
     private const val CLASSES = 10
     private const val WARMUP = 300
-    private const val RUNS = 100
-    private const val ROUNDS = 5
+    private const val RUNS = 500
     private const val NS_PER_MS = 1e6
     private val threads = ManagementFactory.getThreadMXBean()
 
@@ -43,7 +42,7 @@ object ColouringMain {
         val colours = IntArray(SIDE * SIDE)
         var sum = 0L
         val times =
-            List(WARMUP + ROUNDS * RUNS) {
+            List(WARMUP + RUNS) {
                 val start = threads.currentThreadCpuTime
                 map.paint(Mask.of(scores, spec, mask), colours)
                 val time = threads.currentThreadCpuTime - start
@@ -51,6 +50,6 @@ object ColouringMain {
                 time
             }
         check(sum != 0L) { "nothing was coloured" }
-        return times.drop(WARMUP).chunked(RUNS).minOf { summarize(it).p50Ns } / NS_PER_MS
+        return summarize(times.drop(WARMUP)).p50Ns / NS_PER_MS
     }
 }
