@@ -10,6 +10,7 @@ from mobilekit.core.errors import ExportError, MobilekitError
 from mobilekit.core.quantization import Quantization, parse
 from mobilekit.export.quantization.asking import asked
 from mobilekit.export.quantization.made import Quantized
+from mobilekit.export.quantization.tflite_biases import fit_biases
 from mobilekit.export.quantization.tflite_calibration import Calibration, collect
 from mobilekit.export.quantization.tflite_file import describe, written
 from mobilekit.export.quantization.tflite_layers import layers_of
@@ -68,6 +69,7 @@ def quantize(
         raise ExportError(
             f"tflite: {quantization.form}: ai-edge-quantizer refuses {file.name}: {words}"
         ) from problem
+    widened = fit_biases(source.model, model)
     stored = layers_of(model)
     if [layer.kind for layer in stored] != [layer.kind for layer in layers]:
         raise ExportError(f"tflite: {quantization.form}: layers of {file.name} got lost")
@@ -78,4 +80,9 @@ def quantize(
     files.write_bytes(out, written(model))
     described = [(row.layer, layer, row.stored) for row, layer in zip(rows, stored, strict=True)]
     notes = [*notes_on(model, default, described), *shown.notes(names, stored)]
+    if widened:
+        notes.append(
+            f"{widened} output channels have weights with a larger step than they need: their biases would not"
+            " fit into 32 bits"
+        )
     return Quantized(tuple(rows), tuple(notes), time.monotonic() - started)
