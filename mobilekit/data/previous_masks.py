@@ -1,6 +1,7 @@
 """False masks of a previous frame, made of the true one: what a network for videos is trained with.
 
-Empty masks teach it to do without, slightly moved ones to follow, strongly moved ones to doubt.
+Empty masks teach it to do without, slightly moved ones to follow, strongly moved ones to doubt. What it is shown
+in a video are its own masks, with its own mistakes: for these an image is made two frames.
 
 Source: Tkachenka et al., Real-time Hair Segmentation and Recoloring on Mobile GPUs, 2019: empty, affine and
 thin-plate transforms of the ground truth; section 5.4.2 of Berthelier's thesis. The amounts are our own.
@@ -21,7 +22,7 @@ from mobilekit.data.augmentation.configs import PreviousMaskConfig
 from mobilekit.data.augmentation.thin_plates import SIDE, bending
 from mobilekit.data.task import IGNORED
 
-Kind = Literal["empty", "slight", "strong"]
+Kind = Literal["empty", "slight", "strong", "own"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,22 @@ LOOSENESS = {
     "strong": Looseness(25.0, 0.3, 0.15, 0.04, 0.03, 0.2),
 }
 
+BETWEEN = Looseness(rotation=2.0, scale=0.02, shift=0.01, bend=0.004)
+"""How far a face moves from one frame to the next, at most."""
+RESTING = 0.3
+"""Chance that it does not move."""
+NOISE = 0.05
+"""Greatest standard deviation of the noise that is each frame's own; pixels are 0–1."""
+
 
 def drawn_kind(config: PreviousMaskConfig, rng: np.random.Generator) -> Kind:
     """Choose a kind by the shares."""
     value = rng.random()
     if value < config.empty:
         return "empty"
-    return "slight" if value < config.empty + config.slight else "strong"
+    if value < config.empty + config.slight:
+        return "slight"
+    return "strong" if value < config.empty + config.slight + config.strong else "own"
 
 
 def previous_mask(
@@ -66,7 +76,8 @@ def previous_mask(
         classes: how many there are.
         channels: `classes` for a probability of each, as soft-max of the logits gives it; 1 for that of
             all but the background.
-        kind: empty (zeros, as before the first frame), slight or strong.
+        kind: empty (zeros, as before the first frame), slight or strong; own counts as slight, being what
+            the network is shown with the frame before.
         rng: of all that is random.
 
     Returns:
@@ -74,7 +85,7 @@ def previous_mask(
     """
     if kind == "empty":
         return torch.zeros(channels, *target.shape)
-    found = loosened(target, classes, LOOSENESS[kind], rng)
+    found = loosened(target, classes, LOOSENESS["strong" if kind == "strong" else "slight"], rng)
     return found if channels == classes else 1 - found[:1]
 
 
@@ -88,7 +99,9 @@ def loosened(target: Tensor, classes: int, most: Looseness, rng: np.random.Gener
     """
     height, width = target.shape
     labels = target.where(target != IGNORED, 0)
-    rows, columns = _places(height, width, most, rng)
+    x, y = _places(height, width, most, rng)
+    rows = np.rint(y).clip(0, height - 1).astype(np.int64)
+    columns = np.rint(x).clip(0, width - 1).astype(np.int64)
     labels = labels[torch.from_numpy(rows), torch.from_numpy(columns)]
     found = functional.one_hot(labels, classes).permute(2, 0, 1).float()
     blur, doubt = rng.random(2)
@@ -99,10 +112,39 @@ def loosened(target: Tensor, classes: int, most: Looseness, rng: np.random.Gener
     return torch.lerp(found, torch.full_like(found, 1 / classes), float(doubt) * most.doubt)
 
 
+def two_frames(image: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Make an image a frame of a video and the frame before it, which is moved a little or not at all.
+
+    Args:
+        image: float32 `[C, H, W]` in 0–1.
+        rng: of all that is random.
+
+    Returns:
+        The frame, which has not moved, and the one before, like the image, each with noise of its own.
+    """
+    moved = _moved(image, rng) if rng.random() >= RESTING else image
+    noise = NOISE * rng.random()
+    now, before = (
+        (each + noise * torch.from_numpy(rng.standard_normal(each.shape, np.float32))).clamp(0, 1)
+        for each in (image, moved)
+    )
+    return now, before
+
+
+def _moved(image: Tensor, rng: np.random.Generator) -> Tensor:
+    height, width = image.shape[-2:]
+    x, y = _places(height, width, BETWEEN, rng)
+    grid = np.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], -1).astype(np.float32)
+    found = functional.grid_sample(
+        image[None], torch.from_numpy(grid)[None], padding_mode="border", align_corners=True
+    )
+    return found[0]
+
+
 def _places(
     height: int, width: int, most: Looseness, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return from which row and column each pixel comes, `[H, W]` each; outside, the border goes on."""
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return from which column and row each pixel comes, `[H, W]` each; outside, the border goes on."""
     angle, scale, right, down = rng.uniform(-1, 1, 4)
     angle, factor = math.radians(angle * most.rotation), math.exp(-scale * most.scale)
     pulls = rng.normal(0, 1, (SIDE * SIDE, 2)) * most.bend
@@ -111,9 +153,4 @@ def _places(
     x = x + (right * most.shift + bend[..., 0]) * width
     y = y + (down * most.shift + bend[..., 1]) * height
     cosine, sine = math.cos(angle) * factor, math.sin(angle) * factor
-    columns = np.rint(cosine * x - sine * y + (width - 1) / 2)
-    rows = np.rint(sine * x + cosine * y + (height - 1) / 2)
-    return (
-        rows.clip(0, height - 1).astype(np.int64),
-        columns.clip(0, width - 1).astype(np.int64),
-    )
+    return cosine * x - sine * y + (width - 1) / 2, sine * x + cosine * y + (height - 1) / 2

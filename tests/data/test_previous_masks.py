@@ -7,6 +7,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from mobilekit.data import previous_masks
 from mobilekit.data.augmentation.configs import PreviousMaskConfig
 from mobilekit.data.previous_masks import (
     LOOSENESS,
@@ -15,6 +16,7 @@ from mobilekit.data.previous_masks import (
     drawn_kind,
     loosened,
     previous_mask,
+    two_frames,
 )
 
 
@@ -98,12 +100,42 @@ def test_same_state_same_bits() -> None:
 
 
 def test_kinds_come_as_often_as_the_shares_say() -> None:
-    generator, config = np.random.default_rng(0), PreviousMaskConfig(0.2, 0.5, 0.3)
+    generator, config = np.random.default_rng(0), PreviousMaskConfig(0.2, 0.4, 0.3, 0.1)
     drawn = [drawn_kind(config, generator) for _ in range(2000)]
-    for kind, share in (("empty", 0.2), ("slight", 0.5), ("strong", 0.3)):
+    for kind, share in (("empty", 0.2), ("slight", 0.4), ("strong", 0.3), ("own", 0.1)):
         assert abs(drawn.count(kind) / 2000 - share) < 0.045  # four standard deviations  # type: ignore[arg-type]
 
 
 def test_looseness_grows_from_slight_to_strong() -> None:
     slight, strong = (vars(LOOSENESS[kind]) for kind in ("slight", "strong"))
     assert all(strong[name] > slight[name] > 0 for name in slight)
+
+
+def test_two_frames_have_noise_of_their_own() -> None:
+    image = torch.full((3, 64, 64), 0.5)
+    noises = []
+    for seed in range(40):
+        frames = two_frames(image, np.random.default_rng(seed))
+        now, before = (np.asarray(each - image).ravel() for each in frames)
+        assert frames[1].dtype == torch.float32
+        assert now.std() == pytest.approx(before.std(), rel=0.1)
+        assert abs(np.corrcoef(now, before)[0, 1]) < 0.05
+        noises.append(now.std())
+        again = two_frames(image, np.random.default_rng(seed))
+        assert all(map(torch.equal, frames, again))
+    assert min(noises) < 0.01
+    assert 0.04 < max(noises) < 0.052
+
+
+def test_the_frame_before_is_moved_a_little_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previous_masks, "NOISE", 0.0)
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    image = torch.stack([x, y]) / 64
+    resting = 0
+    for seed in range(60):
+        now, before = two_frames(image, np.random.default_rng(seed))
+        assert torch.equal(now, image)
+        moved = 64 * (before - now)[:, 8:56, 8:56].abs()
+        resting += not bool(moved.any())
+        assert float(moved.mean()) <= 2.5  # pixels
+    assert 8 <= resting <= 28  # 18 expected, three standard deviations

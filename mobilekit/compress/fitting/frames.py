@@ -1,12 +1,15 @@
-"""What a network for videos is shown: an image, and a false mask of the frame before."""
+"""What a network for videos is shown: an image, and a mask of the frame before, a false one or its own."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from mobilekit.compress.graph.untouched import evaluating
+from mobilekit.compress.outputs import first_of
 from mobilekit.core.errors import ModelError, RecipeError
 from mobilekit.core.seeding import child_seed
 from mobilekit.data.augmentation.configs import PreviousMaskConfig
@@ -21,6 +24,39 @@ class Frame(NamedTuple):
     """`[C, H, W]`, in a batch `[N, C, H, W]`."""
     mask: Tensor
     """`[K, H, W]`, in a batch `[N, K, H, W]`."""
+
+
+class Moving(NamedTuple):
+    """A frame whose mask of the frame before the network may have to make itself."""
+
+    image: Tensor
+    """`[C, H, W]`, in a batch `[N, C, H, W]`."""
+    mask: Tensor
+    """Of the frame before, or where the network makes that itself what it is shown with `before`; as of `Frame`."""
+    before: Tensor
+    """The frame before, like `image`; where `own` is false it is not looked at."""
+    own: Tensor
+    """Whether the network makes the mask itself, bool `[]`, in a batch `[N]`."""
+
+
+def followed(network: nn.Module, moving: Moving) -> Frame:
+    """Let a network make the masks of the frames before that are to be its own.
+
+    It runs as it would on a device: in evaluation mode, and no gradient goes through what it made.
+
+    Args:
+        network: takes an image and a mask, and answers with logits `[N, classes, H, W]`, first if several.
+        moving: a batch.
+    """
+    if not moving.own.any():
+        return Frame(moving.image, moving.mask)
+    with evaluating(network):
+        logits = first_of(network(moving.before[moving.own], moving.mask[moving.own]))
+    torch.clear_autocast_cache()  # it holds the weights of this run, through which no gradient goes
+    found = logits.float().softmax(1)
+    mask = moving.mask.clone()
+    mask[moving.own] = found if mask.shape[1] == found.shape[1] else 1 - found[:, :1]
+    return Frame(moving.image, mask)
 
 
 class Judged(Dataset[Any]):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mobilekit.compress.fitting.aims import Aim
-from mobilekit.compress.fitting.frames import Frame
+from mobilekit.compress.fitting.frames import Frame, Moving, followed
 from mobilekit.compress.fitting.rates import OptimizerConfig
 from mobilekit.compress.fitting.tasks import METRICS, judge, metric_of, task_loss, value_of
 from mobilekit.data.task import Labelled
@@ -51,7 +51,10 @@ class Fitting(pl.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of the task for a batch, shape `[]`."""
         del batch_idx
-        loss = task_loss(self.task, self.network, self.normalized(batch[0]), batch[1], self._aim)
+        images = self.normalized(batch[0])
+        if isinstance(images, Moving):
+            images = followed(self.network, images)
+        loss = task_loss(self.task, self.network, images, batch[1], self._aim)
         self.log("loss", loss.detach())
         return loss
 
@@ -87,6 +90,9 @@ class Fitting(pl.LightningModule):
             return images
         if isinstance(images, Frame):
             return images._replace(image=self.normalized(images.image))
+        if isinstance(images, Moving):
+            both = {name: self.normalized(getattr(images, name)) for name in ("image", "before")}
+            return images._replace(**both)
         if isinstance(images, list):
             return [self.normalized(image) for image in images]
         mean, deviation = (

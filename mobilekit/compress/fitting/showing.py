@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mobilekit.compress.fitting.frames import Frame
+from mobilekit.compress.fitting.frames import Frame, Moving
 from mobilekit.compress.fitting.mixing import mixed
 from mobilekit.compress.fitting.order import Moment
 from mobilekit.core.errors import RecipeError
@@ -16,7 +17,7 @@ from mobilekit.core.seeding import child_seed
 from mobilekit.data.augmentation.augmented import augmented, check_augmentations
 from mobilekit.data.augmentation.configs import AugmentationConfig, PreviousMaskConfig
 from mobilekit.data.distortions import distorted
-from mobilekit.data.previous_masks import drawn_kind, previous_mask
+from mobilekit.data.previous_masks import drawn_kind, previous_mask, two_frames
 from mobilekit.data.task import Labelled
 
 STAGES = 3
@@ -33,7 +34,7 @@ class Showing:
     mixup: float = 0.0
     """α of the Beta distribution by which two images are mixed; 0: none are."""
     previous_mask: PreviousMaskConfig | None = None
-    """Give the network a false mask of the frame before, too."""
+    """Give the network a mask of the frame before, too: a false one, or its own."""
 
 
 class Shown(Dataset[Any]):
@@ -94,7 +95,11 @@ class Shown(Dataset[Any]):
         kind = drawn_kind(self._showing.previous_mask, rng)
         assert isinstance(target, Tensor)  # noqa: S101  a segmentation
         mask = previous_mask(target, len(self._data.classes), self._channels, kind, rng)
-        return Frame(image, mask), target
+        if not self._showing.previous_mask.own:
+            return Frame(image, mask), target
+        own = torch.tensor(kind == "own")
+        now, before = two_frames(image, rng) if own else (image, image)
+        return Moving(now, mask, before, own), target
 
     def _distorted(self, image: Tensor, moment: Moment) -> Tensor:
         rng = self._generator("distort", moment.epoch, moment.image)

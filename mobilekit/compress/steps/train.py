@@ -69,7 +69,7 @@ class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Exponent e of weights frequency⁻ᵉ of the classes, with a mean of 1; 0: none is weighed."""
     previous_mask: PreviousMaskConfig | None = None
     """How often a network that takes the mask of the frame before is shown an `empty`, a `slight`ly and a
-    `strong`ly wrong one, as shares."""
+    `strong`ly wrong one, and its `own`, as shares."""
     keep_best: bool = False
     """End with the weights of the epoch that the test set judges best; its metric is then a chosen one."""
 

@@ -98,14 +98,15 @@ AugmentationConfig: TypeAlias = Flip | Affine | Colour | Erase | Camera
 
 
 class PreviousMaskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often which false mask of the frame before is shown; the shares add to 1."""
+    """How often which mask of the frame before is shown; the shares add to 1."""
 
     empty: Share = 0.3
     slight: Share = 0.4
     strong: Share = 0.3
+    own: Share = 0.0
+    """What the network itself makes of the image as it was a moment before."""
 
     def __post_init__(self) -> None:
-        if not math.isclose(self.empty + self.slight + self.strong, 1, abs_tol=1e-6):
-            raise RecipeError(
-                f"previous_mask: the shares add to {self.empty + self.slight + self.strong:.6g}, not to 1"
-            )
+        total = self.empty + self.slight + self.strong + self.own
+        if not math.isclose(total, 1, abs_tol=1e-6):
+            raise RecipeError(f"previous_mask: the shares add to {total:.6g}, not to 1")

@@ -15,7 +15,7 @@ from mobilekit.compress.during.kernel_sparsity import KernelSparsity
 from mobilekit.compress.during.sparsify import Sparsify
 from mobilekit.compress.fitting.course import Course
 from mobilekit.compress.fitting.fit import fit
-from mobilekit.compress.fitting.frames import Frame, Judged, mask_channels
+from mobilekit.compress.fitting.frames import Frame, Judged, Moving, followed, mask_channels
 from mobilekit.compress.fitting.order import Moment
 from mobilekit.compress.fitting.rates import OptimizerConfig
 from mobilekit.compress.fitting.showing import Showing, Shown
@@ -211,3 +211,72 @@ def test_network_data_and_option_that_do_not_go_together_are_refused() -> None:
 def test_network_that_does_not_take_the_mask_is_refused() -> None:
     with pytest.raises(ModelError, match=r"images \[1, 3, 16, 16\] and \[1, 3, 16, 16\]: "):
         fit(Follower(1), [], Course(1, 8, showing=SHOWING), chances())
+
+
+OWN = PreviousMaskConfig(0.2, 0.2, 0.1, 0.5)
+
+
+def test_own_masks_are_what_the_network_makes_of_the_frame_before() -> None:
+    network = Follower().train()
+    network.register_buffer("seen", torch.zeros(()))
+    own = torch.tensor([True, False, True])
+    moving = Moving(*torch.rand(2, 3, 3, 16, 16), torch.rand(3, 3, 16, 16), own)
+    frame = followed(network, moving)
+    assert network.training
+    assert torch.equal(frame.image, moving.image)
+    assert torch.equal(frame.mask[1], moving.mask[1])
+    with torch.no_grad():
+        expected = network(moving.before, moving.mask).softmax(1)
+    torch.testing.assert_close(frame.mask[own], expected[own])
+    assert not frame.mask.requires_grad
+
+
+def test_own_masks_of_one_channel_are_the_face() -> None:
+    network = Follower(1)
+    moving = Moving(
+        torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16), torch.rand(2, 3, 16, 16), torch.tensor([True] * 2)
+    )  # fmt: skip
+    with torch.no_grad():
+        expected = network(moving.before, moving.mask).softmax(1)[:, 1:].sum(1, keepdim=True)
+    torch.testing.assert_close(followed(network, moving).mask, expected)
+
+
+def test_own_masks_leave_gradients_in_16_bits() -> None:
+    """Autocast keeps the weights of a run without gradients, and would hand them to the next."""
+    network = Follower()
+    moving = Moving(
+        torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16), torch.tensor([True] * 2)
+    )  # fmt: skip
+    with torch.autocast("cpu", torch.bfloat16):
+        network(*followed(network, moving)).float().square().mean().backward()
+    assert all(
+        parameter.grad is not None and bool(parameter.grad.any())
+        for parameter in network.parameters()
+    )
+
+
+def test_own_masks_come_as_often_as_asked_and_the_same_in_the_same_epoch() -> None:
+    shown = Shown(squares(60), Showing(previous_mask=OWN), 0, 1, 3)
+    frames = [shown[Moment(i, 0, 0)][0] for i in range(60)]
+    own = [frame for frame in frames if frame.own]
+    assert 18 <= len(own) <= 42  # 30 expected, three standard deviations
+    assert all(bool(frame.mask.any()) for frame in own)
+    assert not any(torch.equal(frame.image, frame.before) for frame in own)
+    for index, frame in enumerate(frames):
+        assert all(map(torch.equal, frame, shown[Moment(index, 0, 5)][0]))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_network_learns_from_its_own_masks(channels: int, tmp_path: Path) -> None:
+    showing = Showing(previous_mask=OWN)
+    course = Course(15, 4, OptimizerConfig("adam", 2e-2), checkpoint_every=1, showing=showing)
+    whole = Follower(channels)
+    statistics = ((0.5,) * 3, (0.25,) * 3)
+    history, _ = fit(whole, [], course, chances(channels=channels, statistics=statistics))
+    assert history.last.metric > 0.5
+    assert history.last.figures["mean_iou_with_mask"] > 0.5
+    with pytest.raises(StoppedError):
+        fit(Follower(channels), [], course, chances(tmp_path, channels, statistics=statistics), [Stop(40)])  # fmt: skip
+    found = Follower(channels)
+    fit(found, [], course, chances(tmp_path, channels, statistics=statistics, resume=True))
+    assert all(map(torch.equal, whole.state_dict().values(), found.state_dict().values()))

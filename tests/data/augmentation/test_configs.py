@@ -45,5 +45,6 @@ def test_wrong_options_are_refused(options: dict[str, Any], words: str) -> None:
 
 def test_shares_of_masks_add_to_one() -> None:
     assert PreviousMaskConfig(0.1, 0.2, 0.7).strong == 0.7
+    assert PreviousMaskConfig(0.1, 0.2, 0.3, 0.4).own == 0.4
     with pytest.raises(RecipeError, match=r"previous_mask: the shares add to 0\.9, not to 1"):
         PreviousMaskConfig(0.3, 0.3, 0.3)
