@@ -17,7 +17,6 @@ import outcome
 from exported import floats
 
 from mobilekit.core.artifact import read_manifest
-from mobilekit.core.targets import variant_of
 from mobilekit.profile import host
 
 SMALLER, FASTER, POINTS = 5.0, 4.0, 1.0
@@ -56,7 +55,7 @@ def main() -> int:
     faster = statistics.median(a / b for a, b in zip(times["dense"], times["chain"], strict=True))
     smaller = bytes_["dense"] / bytes_["chain"]
     lost = 100 * (dense_f1 - small.metric.figures[FIGURE]) if small.metric else None
-    passed = {variant_of(file.target): file.parity.verdict for file in manifest.files}
+    passed = {file.path: file.parity.verdict for file in manifest.files}
     result = {
         "load_average": load,
         "stages": stages,

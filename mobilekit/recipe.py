@@ -1,6 +1,7 @@
 """The whole of one run: net, steps, targets and seed, as one frozen value read from TOML."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,23 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def digest(self) -> str:
         """SHA-256 of the recipe's values, whatever their order in the file."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    def digest_until(self, count: int) -> str:
+        """SHA-256 of what the network is made of after its first steps; files and further data do not count."""
+        return digest_until(self.net, self.data, self.seed, self.steps[:count])
+
+
+def digest_until(net: object, data: object, seed: int, steps: Sequence[dict[str, Any]]) -> str:
+    """Return the SHA-256 of what a network is made of: equal values, equal weights.
+
+    Args:
+        net: its configuration.
+        data: configuration of the data that are trained on.
+        seed: of the run.
+        steps: options of the steps so far.
+    """
+    made = (net, data, seed, tuple(steps))
+    return hashlib.sha256(msgspec.json.encode(made, order="sorted")).hexdigest()
 
 
 def read_recipe(path: Path) -> Recipe:

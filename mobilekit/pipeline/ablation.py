@@ -2,6 +2,7 @@
 
 import copy
 import re
+import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,9 @@ from mobilekit.core import artifact, files
 from mobilekit.core.ablations import Ablation, FileFigures, LineResult
 from mobilekit.core.artifact import Manifest
 from mobilekit.core.errors import ArtifactError, RecipeError
+from mobilekit.core.histories import checkpoints
 from mobilekit.core.targets import format_of, variant_of
+from mobilekit.pipeline.bench import step_folder, training_folder
 from mobilekit.pipeline.exporting import export
 from mobilekit.pipeline.request import ExportRequest
 from mobilekit.recipe import Recipe, recipe_of
@@ -100,6 +103,8 @@ def changed(content: dict[str, Any], line: Line, where: str) -> dict[str, Any]:
 def ablate(request: ExportRequest, progress: Callable[[str], None]) -> Ablation:
     """Run each line with each seed, or take what an earlier run has made of the same recipe.
 
+    The first steps that a line has in common with one before it are not trained again.
+
     Raises:
         MobilekitError: as `export`; the lines that are done stay.
     """
@@ -107,12 +112,14 @@ def ablate(request: ExportRequest, progress: Callable[[str], None]) -> Ablation:
     lines, seeds = read_ablation(path)
     folder = request.out or Path("build") / path.resolve().parent.name / "ablation"
     results = []
+    past: list[tuple[Recipe, Path]] = []
     for place, (name, recipe) in enumerate(lines):
         for seed in range(recipe.seed, recipe.seed + seeds):
             own = msgspec.structs.replace(recipe, seed=seed)
             out = folder / f"{place + 1:02d}-{_safe(name)}-{seed}"
             progress(f"line {place + 1} of {len(lines)}: {name}, seed {seed}")
-            manifest = _done(out, own) or _run(request, own, out, progress)
+            manifest = _done(out, own) or _run(request, own, out, past, progress)
+            past.append((own, out))
             results.append(result_of(name, seed, out, manifest))
             files.write_text(
                 folder / TABLE, _text(Ablation(path.stem, str(folder), tuple(results)))
@@ -125,10 +132,52 @@ def _text(table: Ablation) -> str:
 
 
 def _run(
-    request: ExportRequest, recipe: Recipe, out: Path, progress: Callable[[str], None]
+    request: ExportRequest,
+    recipe: Recipe,
+    out: Path,
+    past: list[tuple[Recipe, Path]],
+    progress: Callable[[str], None],
 ) -> Manifest:
     own = msgspec.structs.replace(request, out=out, recipe=recipe, seed=0)
-    return export(own, progress)[1]
+    begun = request.resume and bool(checkpoints(training_folder(own, recipe.name)))
+    begun = begun or _taken_over(own, recipe, past, progress)
+    return export(msgspec.structs.replace(own, resume=begun), progress)[1]
+
+
+def _taken_over(
+    request: ExportRequest,
+    recipe: Recipe,
+    past: list[tuple[Recipe, Path]],
+    progress: Callable[[str], None],
+) -> bool:
+    """Copy the trainings of the steps that a line before has in common; say whether there are any."""
+    counts = [_in_common(recipe, other) for other, _ in past]
+    most = max(counts, default=0)
+    if not most:
+        return False
+    out = next(out for count, (_, out) in zip(counts, past, strict=True) if count == most)
+    source = training_folder(msgspec.structs.replace(request, out=out), recipe.name)
+    names = [step_folder(i, str(step["kind"])) for i, step in enumerate(recipe.steps[:most])]
+    names = [name for name in names if checkpoints(source / name)]
+    folder = training_folder(request, recipe.name)
+    for path in checkpoints(folder):
+        path.unlink()
+    for name in names:
+        progress(f"taking what {out.name} has trained: {name}")
+        with files.replacing(folder / name) as fresh:
+            shutil.copytree(source / name, fresh, dirs_exist_ok=True)
+    return bool(names)
+
+
+def _in_common(one: Recipe, other: Recipe) -> int:
+    """Return how many steps, from the first, make the same network in both."""
+    most = min(len(one.steps), len(other.steps))
+    same = (
+        count
+        for count in range(most, 0, -1)
+        if one.digest_until(count) == other.digest_until(count)
+    )
+    return next(same, 0)
 
 
 def _done(out: Path, recipe: Recipe) -> Manifest | None:

@@ -51,19 +51,20 @@ class Bench:
         if plan.data is not None and any(_takes_data(step) for step in plan.steps):
             self._training = self._open(source)
 
-    def extended(self, context: "Context", source: "Source", name: str) -> "Context":
+    def extended(self, context: "Context", source: "Source", index: int) -> "Context":
         """Return what a step works with.
 
         Args:
             context: what every step has.
             source: as it is now.
-            name: of the step's folder.
+            index: the step's, from 0.
         """
         training = self._training
         if training is not None:
-            folder = self._folder / name
+            folder = self._folder / step_folder(index, str(self._plan.steps[index]["kind"]))
             resume = self._plan.request.resume and bool(checkpoints(folder))
-            training = replace(training, folder=folder, resume=resume)
+            digest = self._plan.digest_until(index + 1)
+            training = replace(training, folder=folder, resume=resume, digest=digest)
         return replace(
             context,
             training=training,
@@ -123,7 +124,6 @@ class Bench:
             test,
             flags=self._plan.request.flags,
             begin=self._begin,
-            digest=self._plan.recipe_digest,
             statistics=statistics(source),
         )
 
@@ -193,6 +193,15 @@ def training_folder(request: ExportRequest, name: str) -> Path:
     """
     out = request.out or DEFAULT_OUT / name
     return out.with_name(f"{out.name}.training")
+
+
+def step_folder(index: int, kind: str) -> str:
+    """Return the name of a step's folder in that of the trainings.
+
+    >>> step_folder(0, "train")
+    '1-train'
+    """
+    return f"{index + 1}-{kind}"
 
 
 def statistics(source: "Source") -> tuple[tuple[float, ...], tuple[float, ...]] | None:

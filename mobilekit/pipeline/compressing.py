@@ -62,9 +62,7 @@ def compress(
         step = step_of(options, f"steps[{index}]")
         count = SHOWN if kind == "recalibrate" else plan.request.image_count
         seed = child_seed(plan.seed, f"{index}-{kind}")
-        context = bench.extended(
-            _context(source, plan, count, seed, progress), source, f"{index + 1}-{kind}"
-        )
+        context = bench.extended(_context(source, plan, count, seed, progress), source, index)
         with _placed(f"steps[{index}]", kind):
             network, report = step.apply(source.module, context)
             source = changed(source, network, report)

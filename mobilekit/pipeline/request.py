@@ -74,6 +74,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     config: object | None = None
     """The net's configuration (`mobilekit.nets.catalog.NetConfig`) when a recipe gives it."""
 
+    def digest_until(self, count: int) -> str:
+        """Return the digest of what the network is made of after its first steps."""
+        from mobilekit.recipe import digest_until
+
+        return digest_until(self.config, self.data, self.seed, self.steps[:count])
+
     def load(self) -> "Source":
         """Build the network with its weights (this imports torch)."""
         from mobilekit.nets import sources

@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from mobilekit import pipeline
+from mobilekit.core.artifact import PROGRAM, read_manifest
 from mobilekit.core.errors import RecipeError
 from mobilekit.pipeline.ablation import ablate, read_ablation
 from mobilekit.pipeline.request import ExportRequest
 from mobilekit.report import ablation_table
+from mobilekit.runtime import program as programs
 
 TEXT = """
 name = "small"
@@ -93,3 +96,59 @@ def test_a_recipe_is_no_ablation(tmp_path: Path) -> None:
     assert not pipeline.is_ablation(tmp_path / "recipe.toml")
     assert not pipeline.is_ablation(tmp_path / "broken.toml")
     assert not pipeline.is_ablation(tmp_path)
+
+
+SHARED = """
+name = "small"
+seed = 5
+net = { kind = "lenet-caffe" }
+data = { kind = "digits", train = 64, test = 32 }
+targets = [{ kind = "tflite" }]
+steps = [{ kind = "train", epochs = 2, batch_size = 32 }]
+[[lines]]
+name = "plain"
+[[lines]]
+name = "+ pruning"
+add = [
+  { kind = "train", epochs = 1, batch_size = 32, during = [{ kind = "sparsify" }] },
+  { kind = "prune", sparsity = 0.5 },
+]
+[[lines]]
+name = "+ halves"
+set = { "targets" = [{ kind = "tflite", quantize = "float16" }] }
+[[lines]]
+name = "slower"
+set = { "steps[0].optimizer" = { lr = 1e-4 } }
+"""
+
+
+def test_steps_that_lines_have_in_common_are_trained_once(tmp_path: Path) -> None:
+    path = tmp_path / "lines.toml"
+    path.write_text(SHARED)
+    request = ExportRequest(reference=str(path), out=tmp_path / "out", runs=2, image_count=2)
+    told: list[str] = []
+    table = ablate(request, told.append)
+    epochs = [words.partition(",")[0].partition(":")[0] for words in told if ": accuracy" in words]
+    assert epochs == 2 * ["epoch 1 of 2", "epoch 2 of 2", "epoch 1 of 1"]
+    taken = [words for words in told if words.startswith("taking")]
+    assert taken == [
+        "taking what 01-plain-5 has trained: 1-train",
+        "taking what 02-pruning-5 has trained: 1-train",
+        "taking what 02-pruning-5 has trained: 2-train",
+    ]
+
+    lines, _ = read_ablation(path)
+    alone = ExportRequest(
+        reference=str(path), out=tmp_path / "alone", runs=2, image_count=2, recipe=lines[2][1]
+    )
+    _, manifest = pipeline.export(alone, lambda _words: None)
+    whole = read_manifest(tmp_path / "out" / "03-halves-5")
+    assert whole.steps[-1].params_after == manifest.steps[-1].params_after
+    assert [step.metrics for step in whole.steps] == [step.metrics for step in manifest.steps]
+    shared, trained = (
+        programs.weights_of(programs.load(folder / PROGRAM))
+        for folder in (tmp_path / "out" / "03-halves-5", tmp_path / "alone")
+    )
+    assert shared.keys() == trained.keys()
+    assert all(torch.equal(shared[name], trained[name]) for name in shared)
+    assert table.results[2].params == whole.cost.params
