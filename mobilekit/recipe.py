@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from mobilekit.compress.registry import step_of
+from mobilekit.core import files
 from mobilekit.core.config import from_mapping, read_toml
 from mobilekit.core.errors import RecipeError
 from mobilekit.core.targets import CoremlTarget, Target, TfliteTarget
@@ -16,6 +17,9 @@ from mobilekit.data.catalog import DataConfig
 from mobilekit.nets.catalog import NetConfig
 
 RECIPE = "recipe.toml"
+TRAINING = frozenset({"train", "sparsify_by_sensitivity"})
+"""Steps that learn from the data."""
+HELD_OUT = "faces-hard"
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +48,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def digest_until(net: object, data: object, seed: int, steps: Sequence[dict[str, Any]]) -> str:
-    """Return the SHA-256 of what a network is made of: equal values, equal weights.
+    """Return the SHA-256 of what a network is made of: equal values and equal files to begin with, equal weights.
 
     Args:
         net: its configuration.
@@ -52,7 +56,9 @@ def digest_until(net: object, data: object, seed: int, steps: Sequence[dict[str,
         seed: of the run.
         steps: options of the steps so far.
     """
-    made = (net, data, seed, tuple(steps))
+    file = getattr(net, "weights", None)
+    begins = files.sha256(Path(file)) if isinstance(file, str) and Path(file).is_file() else ""
+    made = (net, begins, data, seed, tuple(steps))
     return hashlib.sha256(msgspec.json.encode(made, order="sorted")).hexdigest()
 
 
@@ -84,6 +90,10 @@ def _checked(recipe: Recipe, file: str) -> Recipe:
         if step["kind"] == "train" and recipe.data is None:
             raise RecipeError(
                 f"{file}: steps[{index}]: train needs a data set; add data = {{ kind = ... }}"
+            )
+        if step["kind"] in TRAINING and getattr(recipe.data, "style", "") == HELD_OUT:
+            raise RecipeError(
+                f"{file}: data: {HELD_OUT} is there to judge on, never to train on; name it in judged"
             )
     if recipe.judged and recipe.data is None:
         raise RecipeError(f"{file}: judged: needs a data set; add data = {{ kind = ... }}")

@@ -28,6 +28,8 @@ class LineResult(msgspec.Struct, frozen=True):
     figures: tuple[dict[str, float], ...]
     """Of the network at the end, on each data set."""
     files: tuple[FileFigures, ...]
+    made_of: str = ""
+    """Digest of what the network was made of, the file that it began with included."""
 
     @property
     def megabits(self) -> float:

@@ -41,19 +41,21 @@ def cached(
     folder: Path,
     progress: Callable[[str], None] = lambda _words: None,
     workers: int = 0,
+    source: Path | None = None,
 ) -> Labelled:
     """Return a data set that reads its images from shards, which are written first where they lack.
 
     Shards appear whole, one by one, and what a stopped run has written is taken up. Pixels that are whole
     numbers of 255 are kept as bytes, others as float32: an image is read back with the same bits, or within
-    1e-5 of 255. Where the images come from decides which shards are theirs: `provenance`, the classes, and
-    the first image with its target.
+    1e-5 of 255. Where the images come from decides which shards are theirs: `provenance`, the classes, the
+    first image with its target, and the files below `source` with their sizes and times.
 
     Args:
         data: of classification or segmentation.
         folder: of all data sets' shards.
         progress: called as shards are written.
         workers: processes that draw or read images meanwhile.
+        source: file or folder that the data are read from; None where they are drawn.
 
     Raises:
         DataError: boxes, which are not kept; images of several sizes; or shards that are damaged.
@@ -61,19 +63,28 @@ def cached(
     """
     if data.task == "detection":
         raise DataError(f"{data.provenance}: boxes are not cached; leave the cache out")
-    place = folder / _key(data)
+    place = folder / _key(data, source)
     if not (place / INDEX).is_file():
         _write(data, place, progress, workers)
     return replace(data, images=_Shards(data, place))
 
 
-def _key(data: Labelled) -> str:
+def _key(data: Labelled, source: Path | None) -> str:
     image, target = data[0]
     said = repr((data.task, data.classes, data.provenance, len(data)))
     found = hashlib.sha256(said.encode())
+    for path in _files(source):
+        stat = path.stat()
+        found.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     found.update(image.numpy().tobytes())
     found.update(cast("Tensor", target).numpy().tobytes())
     return found.hexdigest()[:16]
+
+
+def _files(source: Path | None) -> list[Path]:
+    if source is None:
+        return []
+    return sorted(path for path in (source, *source.rglob("*")) if path.is_file())
 
 
 def _write(data: Labelled, place: Path, progress: Callable[[str], None], workers: int) -> None:

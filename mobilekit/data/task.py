@@ -27,6 +27,20 @@ IGNORED = 255
 """Class number of a pixel that is not judged."""
 
 
+def spread(most: int, total: int) -> list[int]:
+    """Return the numbers of some images, evenly spaced: data sets may be in the order of their classes.
+
+    Args:
+        most: how many, at most.
+        total: images there are.
+
+    >>> spread(3, 10), spread(5, 2)
+    ([0, 3, 6], [0, 1])
+    """
+    many = min(most, total)
+    return [place * total // many for place in range(many)]
+
+
 @runtime_checkable
 class KnowsLabels(Protocol):
     """A data set that can name the class numbers of an image without drawing or reading it."""

@@ -14,17 +14,24 @@ from msgspec import Meta
 from mobilekit.core import artifact, files
 from mobilekit.core.ablations import Ablation, FileFigures, LineResult
 from mobilekit.core.artifact import Manifest
-from mobilekit.core.errors import ArtifactError, RecipeError
+from mobilekit.core.errors import (
+    ArtifactError,
+    OutputError,
+    RecipeError,
+    StoppedError,
+    UsageError,
+)
 from mobilekit.core.histories import checkpoints
 from mobilekit.core.targets import format_of, variant_of
-from mobilekit.pipeline.bench import step_folder, training_folder
+from mobilekit.pipeline.bench import step_folder, stopped, training_folder
 from mobilekit.pipeline.exporting import export
-from mobilekit.pipeline.request import ExportRequest
+from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest
 from mobilekit.recipe import Recipe, recipe_of
 
 LINES = "lines"
 TABLE = "ablation.json"
 _PART = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]")
+_KEYS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*((\.[A-Za-z_][A-Za-z0-9_]*)|(\[\d+\]))*")
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,13 +86,15 @@ def changed(content: dict[str, Any], line: Line, where: str) -> dict[str, Any]:
     """Return a recipe's content with what a line changes.
 
     Raises:
-        RecipeError: a key path through something that is not there.
+        RecipeError: no key path, or one through something that is not there.
 
     >>> changed({"net": {"kind": "vgg"}}, Line("deep", {"net.depth": 16}), "line")
     {'net': {'kind': 'vgg', 'depth': 16}, 'steps': []}
     """
     result = copy.deepcopy(content)
     for keys, value in line.set.items():
+        if not _KEYS.fullmatch(keys):
+            raise RecipeError(f"{where}: set: {keys!r} is no key path, such as steps[0].mixup")
         *way, last = [name or int(number) for name, number in _PART.findall(keys)]
         place: Any = result
         try:
@@ -107,10 +116,14 @@ def ablate(request: ExportRequest, progress: Callable[[str], None]) -> Ablation:
 
     Raises:
         MobilekitError: as `export`; the lines that are done stay.
+        UsageError: several devices.
+        StoppedError: a person stopped a line; those that are done stay.
     """
     path = Path(request.reference)
     lines, seeds = read_ablation(path)
-    folder = request.out or Path("build") / path.resolve().parent.name / "ablation"
+    folder = request.out or DEFAULT_OUT / lines[0][1].name
+    _check(request, folder)
+    known = _known(folder)
     results = []
     past: list[tuple[Recipe, Path]] = []
     for place, (name, recipe) in enumerate(lines):
@@ -118,13 +131,35 @@ def ablate(request: ExportRequest, progress: Callable[[str], None]) -> Ablation:
             own = msgspec.structs.replace(recipe, seed=seed)
             out = folder / f"{place + 1:02d}-{_safe(name)}-{seed}"
             progress(f"line {place + 1} of {len(lines)}: {name}, seed {seed}")
-            manifest = _done(out, own) or _run(request, own, out, past, progress)
+            made_of = own.digest_until(len(own.steps))
+            done = _done(out, own) if known.get((name, seed)) == made_of else None
+            manifest = done or _run(request, own, out, past, progress)
             past.append((own, out))
-            results.append(result_of(name, seed, out, manifest))
+            results.append(result_of(name, seed, out, manifest, made_of))
             files.write_text(
                 folder / TABLE, _text(Ablation(path.stem, str(folder), tuple(results)))
             )
     return Ablation(path.stem, str(folder), tuple(results))
+
+
+def _check(request: ExportRequest, folder: Path) -> None:
+    devices, hosts = request.flags.get("devices", 1), request.flags.get("num_nodes", 1)
+    if devices not in {1, "1"} or hosts != 1:
+        raise UsageError(
+            f"{request.reference}: an ablation runs its lines one after the other, on one device; leave --devices"
+            " and --num-nodes out, or run a recipe of its own on several"
+        )
+    if (folder / artifact.MANIFEST).is_file():
+        raise ArtifactError(f"{folder}: holds an artifact, not lines; name another --out")
+
+
+def _known(folder: Path) -> dict[tuple[str, int], str]:
+    """Return what the networks of the lines were made of that an earlier run has made."""
+    try:
+        table = msgspec.json.decode((folder / TABLE).read_bytes(), type=Ablation)
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return {(line.name, line.seed): line.made_of for line in table.results}
 
 
 def _text(table: Ablation) -> str:
@@ -141,7 +176,13 @@ def _run(
     own = msgspec.structs.replace(request, out=out, recipe=recipe, seed=0)
     begun = request.resume and bool(checkpoints(training_folder(own, recipe.name)))
     begun = begun or _taken_over(own, recipe, past, progress)
-    return export(msgspec.structs.replace(own, resume=begun), progress)[1]
+    try:
+        return export(msgspec.structs.replace(own, resume=begun), progress)[1]
+    except KeyboardInterrupt as stop:
+        words = stopped(own)
+        if words:
+            raise StoppedError(words) from stop
+        raise
 
 
 def _taken_over(
@@ -156,16 +197,26 @@ def _taken_over(
     if not most:
         return False
     out = next(out for count, (_, out) in zip(counts, past, strict=True) if count == most)
+    from mobilekit.compress.fitting.resuming import is_of
+
     source = training_folder(msgspec.structs.replace(request, out=out), recipe.name)
     names = [step_folder(i, str(step["kind"])) for i, step in enumerate(recipe.steps[:most])]
-    names = [name for name in names if checkpoints(source / name)]
+    names = [
+        name
+        for count, name in enumerate(names, 1)
+        if (found := checkpoints(source / name))
+        and all(is_of(path, recipe.digest_until(count)) for path in found)
+    ]
     folder = training_folder(request, recipe.name)
     for path in checkpoints(folder):
         path.unlink()
     for name in names:
         progress(f"taking what {out.name} has trained: {name}")
         with files.replacing(folder / name) as fresh:
-            shutil.copytree(source / name, fresh, dirs_exist_ok=True)
+            try:
+                shutil.copytree(source / name, fresh, dirs_exist_ok=True)
+            except shutil.Error as problem:
+                raise OutputError(f"{folder / name}: cannot be written ({problem})") from problem
     return bool(names)
 
 
@@ -190,7 +241,9 @@ def _done(out: Path, recipe: Recipe) -> Manifest | None:
     return manifest if manifest.recipe_digest == recipe.digest else None
 
 
-def result_of(name: str, seed: int, folder: Path, manifest: Manifest) -> LineResult:
+def result_of(
+    name: str, seed: int, folder: Path, manifest: Manifest, made_of: str = ""
+) -> LineResult:
     """Take a line's figures from its artifact."""
     last = next((step.metrics for step in reversed(manifest.steps) if step.metrics), ())
     made = tuple(
@@ -215,6 +268,7 @@ def result_of(name: str, seed: int, folder: Path, manifest: Manifest) -> LineRes
         tuple(one.data for one in last),
         tuple(one.figures for one in last),
         made,
+        made_of,
     )
 
 

@@ -111,7 +111,7 @@ def graded(
 def exam(
     program: "Program", configs: "Sequence[DataConfig]", manifest: Manifest, count: int
 ) -> Exam | str:
-    """Take the first test images of data sets as the network wants them.
+    """Take test images of data sets, evenly spaced over each, as the network wants them.
 
     Args:
         program: the network.
@@ -127,6 +127,7 @@ def exam(
         DataError: the data cannot be read, or a data set has no test images.
     """
     from mobilekit.data.catalog import open_data
+    from mobilekit.data.task import spread
 
     inputs, parts = [], []
     for config in configs:
@@ -135,7 +136,7 @@ def exam(
         why = _why_not(program, data, manifest)
         if why:
             return why
-        samples = [data[index] for index in range(min(count, len(data)))]
+        samples = [data[index] for index in spread(count, len(data))]
         if not samples:
             raise DataError(f"{data.provenance}: there are no test images")
         inputs += _as_inputs(program, [image for image, _ in samples], manifest)

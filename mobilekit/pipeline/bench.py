@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mobilekit.core.errors import TrainingError
+from mobilekit.core.errors import MobilekitError, TrainingError
 from mobilekit.core.histories import checkpoints
 from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, Plan, resolve
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mobilekit.compress.base import Context, Training
     from mobilekit.core.artifact import Normalization
     from mobilekit.core.reports import StepReport
+    from mobilekit.data.catalog import DataConfig
     from mobilekit.data.task import Labelled
     from mobilekit.nets.sources import Source
 
@@ -116,9 +117,13 @@ class Bench:
             raise TrainingError(
                 f"{self._folder}: there is no training to go on with; leave --resume out"
             )
-        train, test = map(self._kept_on_disk, open_data(self._plan.data))  # type: ignore[arg-type]
-        judged = (open_data(one)[1] for one in self._plan.judged)
-        self._further = tuple(map(self._kept_on_disk, judged))
+        assert self._plan.data is not None  # noqa: S101  the caller has asked
+        train, test = (
+            self._kept_on_disk(one, self._plan.data) for one in open_data(self._plan.data)
+        )
+        self._further = tuple(
+            self._kept_on_disk(open_data(one)[1], one) for one in self._plan.judged
+        )
         return Training(
             train,
             test,
@@ -127,14 +132,15 @@ class Bench:
             statistics=statistics(source),
         )
 
-    def _kept_on_disk(self, data: "Labelled") -> "Labelled":
+    def _kept_on_disk(self, data: "Labelled", config: "DataConfig") -> "Labelled":
         """Return a data set that reads its images from shards, where the request names a folder for them."""
         from mobilekit.data.shards import cached
 
         folder = self._plan.request.cache
         if folder is None or data.task == "detection":
             return data
-        return cached(data, folder, self._progress, _cores() - 1)
+        path = getattr(config, "path", None)
+        return cached(data, folder, self._progress, _cores() - 1, Path(path) if path else None)
 
     def _begin(self) -> None:
         """Forget, when the first training of a run begins, where a former run could be gone on with."""
@@ -172,7 +178,10 @@ def stopped(request: ExportRequest) -> str:
     Returns:
         One line; empty where nothing trained.
     """
-    plan = resolve(request)
+    try:
+        plan = resolve(request)
+    except MobilekitError:  # the lines of an ablation, between two of them
+        return ""
     folder = training_folder(request, plan.recipe_name)
     if not plan.steps or not folder.is_dir():
         return ""

@@ -71,8 +71,8 @@ def export(request: ExportRequest, progress: Progress) -> tuple[Path, Manifest]:
         MobilekitError: a mistake of the user's, a machine that cannot, or no target delivered.
     """
     plan = resolve(request)
-    if request.out is not None:
-        _check_place(request.out)
+    if request.out is not None or plan.recipe_name:
+        _check_place(request.out or _default_place(plan.recipe_name))
     ready: Future[Material] = Future()
     with _conversions(plan, ready) as conversions:
         try:

@@ -72,11 +72,12 @@ def choose_images(
 
 
 def _of_data(data: "DataConfig", count: int, split: "Split") -> ImageSet:
-    """Take the first images of a data set, as 8-bit RGB."""
+    """Take images of a data set, evenly spaced over it, as 8-bit RGB."""
     from mobilekit.data.catalog import open_data
+    from mobilekit.data.task import spread
 
     found = open_data(data)[0 if split == "train" else 1]
-    some = range(min(count, len(found)))
+    some = spread(count, len(found))
     pixels = tuple(photographs.as_pixels(found[index][0].numpy()) for index in some)
     return photographs.image_set(split, pixels, f"{split} images of {found.provenance}")
 

@@ -36,19 +36,20 @@ def score(
     from mobilekit.compress.graph.untouched import evaluating
     from mobilekit.compress.outputs import first_of
     from mobilekit.data.scores import scorer
+    from mobilekit.data.task import spread
 
     reports = []
     for data in sets:
         if data.task == "detection":
             continue
-        judge, many = scorer(data), min(count, len(data))
+        judge, numbers = scorer(data), spread(count, len(data))
         with evaluating(network):
-            for start in range(0, many, BATCH):
-                samples = [data[index] for index in range(start, min(start + BATCH, many))]
+            for start in range(0, len(numbers), BATCH):
+                samples = [data[index] for index in numbers[start : start + BATCH]]
                 images = torch.stack([image for image, _ in samples])
                 target = torch.stack([torch.as_tensor(right) for _, right in samples])
                 judge.update(first_of(network(*_inputs(images, source))), target)
-        reports.append(reported(judge, data, many))
+        reports.append(reported(judge, data, len(numbers)))
     return tuple(reports)
 
 

@@ -66,6 +66,7 @@ def ship(built: Path, folder: Path, progress: Callable[[str], None]) -> Shipping
     said = {
         "net": digest_of(recipe.net),
         "recipe": recipe.digest,
+        "made_of": recipe.digest_until(len(recipe.steps)),
         "seed": str(recipe.seed),
         "parameters": str(manifest.cost.params),
         "macs": str(manifest.cost.macs),
@@ -111,6 +112,7 @@ def figures_of(manifest: Manifest, recipe: "Recipe", data: str) -> dict[str, Any
     return {
         "name": recipe.name,
         "recipe_digest": recipe.digest,
+        "made_of": recipe.digest_until(len(recipe.steps)),
         "seed": recipe.seed,
         "data_sha256": data,
         "parameters": manifest.cost.params,

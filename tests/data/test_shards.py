@@ -130,3 +130,20 @@ def test_images_of_several_sizes(tmp_path: Path) -> None:
     some = [(torch.zeros(1, size, size), torch.tensor(0)) for size in (4, 5)]
     with pytest.raises(DataError, match="only those of one size"):
         cached(replace(digits("train", 2), images=some), tmp_path)
+
+
+def test_files_that_changed_have_shards_of_their_own(tmp_path: Path) -> None:
+    source, kept = tmp_path / "images", tmp_path / "shards"
+    (source / "one").mkdir(parents=True)
+    (source / "one" / "a.png").write_bytes(b"a")
+    data = digits("train", 5)
+    cached(data, kept, source=source)
+    cached(data, kept, source=source)
+    assert len(list(kept.iterdir())) == 1
+    (source / "two").mkdir()
+    (source / "one" / "a.png").rename(source / "two" / "a.png")  # another class, as many images
+    cached(data, kept, source=source)
+    assert len(list(kept.iterdir())) == 2
+    os.utime(source / "two" / "a.png", ns=(0, 0))
+    cached(data, kept, source=source)
+    assert len(list(kept.iterdir())) == 3

@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import Dataset
 
 from mobilekit.core.errors import DataError
-from mobilekit.data.task import Labelled, Sample
+from mobilekit.data.task import Labelled, Sample, spread
 
 
 class Listed(Dataset[Sample]):
@@ -65,3 +65,11 @@ def test_wrong_names_and_wrong_data_are_refused() -> None:
         Labelled("segmentation", ("a", "b"), Listed([]), "x")
     with pytest.raises(DataError, match="needs a name of its own"):
         Labelled("classification", ("a", "a"), Listed([]), "x")
+
+
+@pytest.mark.parametrize(("most", "total"), [(1, 5), (3, 10), (10, 3), (64, 1000), (5, 5)])
+def test_spread_reaches_over_the_whole(most: int, total: int) -> None:
+    found = spread(most, total)
+    assert len(found) == len(set(found)) == min(most, total)
+    assert found == sorted(found)
+    assert total - found[-1] <= -(-total // len(found))

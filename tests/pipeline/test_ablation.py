@@ -3,12 +3,17 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from mobilekit import pipeline
 from mobilekit.core.artifact import PROGRAM, read_manifest
-from mobilekit.core.errors import RecipeError
+from mobilekit.core.errors import ArtifactError, RecipeError, StoppedError, UsageError
+from mobilekit.nets.catalog import LenetCaffeConfig
+from mobilekit.nets.sources import load_config
+from mobilekit.pipeline import bench
 from mobilekit.pipeline.ablation import ablate, read_ablation
 from mobilekit.pipeline.request import ExportRequest
 from mobilekit.report import ablation_table
@@ -152,3 +157,61 @@ def test_steps_that_lines_have_in_common_are_trained_once(tmp_path: Path) -> Non
     assert shared.keys() == trained.keys()
     assert all(torch.equal(shared[name], trained[name]) for name in shared)
     assert table.results[2].params == whole.cost.params
+
+
+def test_keys_that_are_no_path_are_refused(tmp_path: Path) -> None:
+    for keys in ("", "steps[0]mixup", "steps[0]..epochs", "steps[-1].epochs"):
+        (tmp_path / "lines.toml").write_text(TEXT.replace("steps[0].optimizer", keys))
+        with pytest.raises(RecipeError, match="is no key path, such as"):
+            read_ablation(tmp_path / "lines.toml")
+
+
+def test_several_devices_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "lines.toml").write_text(TEXT)
+    request = ExportRequest(
+        reference=str(tmp_path / "lines.toml"), out=tmp_path / "out", flags={"devices": 2}
+    )
+    with pytest.raises(UsageError, match="an ablation runs its lines one after the other"):
+        ablate(request, print)
+
+
+def test_lines_do_not_go_where_an_artifact_is(tmp_path: Path) -> None:
+    (tmp_path / "lines.toml").write_text(TEXT)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "manifest.json").write_text("{}")
+    request = ExportRequest(reference=str(tmp_path / "lines.toml"), out=tmp_path / "out")
+    with pytest.raises(ArtifactError, match="out: holds an artifact, not lines"):
+        ablate(request, print)
+
+
+def test_a_line_that_is_stopped_says_where_its_checkpoint_lies(tmp_path: Path) -> None:
+    path = tmp_path / "lines.toml"
+    path.write_text(SHARED)
+    request = ExportRequest(reference=str(path), out=tmp_path / "out", runs=2, image_count=2)
+
+    def stop(words: str) -> None:
+        if words.startswith("epoch 1 of 1:"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(StoppedError, match=r"kept in .*02-pruning-5\.training.* --resume"):
+        ablate(request, stop)
+    assert bench.stopped(request) == ""  # between two lines
+    told: list[str] = []
+    ablate(msgspec.structs.replace(request, resume=True), told.append)
+    epochs = [words.partition(",")[0].partition(":")[0] for words in told if ": accuracy" in words]
+    assert epochs[-2:] == ["epoch 2 of 2", "epoch 1 of 1"]
+    assert "line 1 of 4: plain, seed 5" in told
+    assert sum(words.startswith("converting") for words in told) == 3  # the first was done
+
+
+def test_other_weights_to_begin_with_are_another_line(tmp_path: Path) -> None:
+    path, weights = tmp_path / "lines.toml", tmp_path / "weights.safetensors"
+    whole = SHARED.split('[[lines]]\nname = "+ pruning', maxsplit=1)[0]
+    path.write_text(whole.replace('"lenet-caffe" }', f'"lenet-caffe", weights = "{weights}" }}'))
+    request = ExportRequest(reference=str(path), out=tmp_path / "out", runs=2, image_count=2)
+    for seed, expected in ((0, 1), (0, 0), (1, 1)):
+        net = load_config(LenetCaffeConfig(), name="", arguments={}, weights=None, seed=seed)
+        save_file(net.module.state_dict(), weights)
+        told: list[str] = []
+        ablate(request, told.append)
+        assert sum(words.startswith("converting") for words in told) == expected

@@ -1,15 +1,18 @@
 """What a network is worth after each step, and its files, on several data sets."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data import Dataset
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
 from mobilekit import pipeline
 from mobilekit.core.errors import RecipeError
 from mobilekit.data.shapes import shapes
+from mobilekit.data.task import Sample
 from mobilekit.nets.catalog import MobileHourglassConfig
 from mobilekit.nets.sources import load_config
 from mobilekit.pipeline.compressing import compress
@@ -96,4 +99,32 @@ def test_further_sets_need_data(tmp_path: Path) -> None:
     text = RECIPE.replace("data = { kind", "# {").split("[[steps]]")[0]
     (tmp_path / "recipe.toml").write_text(text)
     with pytest.raises(RecipeError, match="judged: needs a data set"):
+        read_recipe(tmp_path)
+
+
+def test_images_in_the_order_of_their_classes_are_judged_all_over(tmp_path: Path) -> None:
+    data = shapes("segmentation", "test", 40, 32)
+    seen: list[int] = []
+
+    class Noted(Dataset[Sample]):
+        def __len__(self) -> int:
+            return len(data)
+
+        def __getitem__(self, index: int) -> Sample:
+            seen.append(index)
+            return data[index]
+
+    config = MobileHourglassConfig(features=4, expansion=1, classes=11, size=32)
+    source = load_config(config, name="", arguments={}, weights=None, seed=0)
+    (report,) = score(source.module, source, (replace(data, images=Noted()),), 4)
+    assert report.images == 4
+    assert seen == [0, 10, 20, 30]
+
+
+@pytest.mark.parametrize("kind", ["faces", "forgeries"])
+def test_what_is_held_out_is_not_trained_on(kind: str, tmp_path: Path) -> None:
+    data = '{ kind = "shapes", task = "segmentation", train = 16, test = 12 }'
+    hard = f'{{ kind = "{kind}", style = "faces-hard" }}'
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace(data, hard, 1))
+    with pytest.raises(RecipeError, match="data: faces-hard is there to judge on, never to train"):
         read_recipe(tmp_path)

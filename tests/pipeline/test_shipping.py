@@ -14,7 +14,8 @@ from mobilekit.core.targets import TfliteTarget
 from mobilekit.nets import shipped
 from mobilekit.nets.sources import load_source
 from mobilekit.pipeline.request import ExportRequest
-from mobilekit.pipeline.shipping import ship
+from mobilekit.pipeline.shipping import data_digest, ship
+from mobilekit.recipe import read_recipe
 from mobilekit.runtime import program as programs
 
 RECIPE = """
@@ -166,3 +167,10 @@ def test_names_mean_untrained_networks_when_something_is_asked_of_them() -> None
         "mobile-hourglass", arguments={"features": "16", "size": "32"}, weights=None
     )
     assert source.weights == "seeded"
+
+
+@pytest.mark.parametrize("name", sorted(one.name for one in shipped.shipped()))
+def test_the_data_of_what_ships_are_still_drawn_the_same(name: str) -> None:
+    folder = Path("models") / name
+    said = json.loads((folder / "metrics.json").read_text())
+    assert data_digest(read_recipe(folder)) == said["data_sha256"]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mobilekit.core.errors import RecipeError
-from mobilekit.data.task import IGNORED, Labelled
+from mobilekit.data.task import IGNORED, Labelled, spread
 
 MEASURED = 512
 """Samples at most on which classes are counted."""
@@ -42,9 +42,8 @@ def class_counts(data: Labelled, most: int = MEASURED) -> Tensor:
         most: samples that are looked at, evenly spaced over the data set.
     """
     counts = torch.zeros(len(data.classes), dtype=torch.int64)
-    seen = min(most, len(data))
-    for place in range(seen):
-        target = data[place * len(data) // seen][1]
+    for index in spread(most, len(data)):
+        target = data[index][1]
         assert isinstance(target, Tensor)  # noqa: S101  asked by the caller
         judged = target[target != IGNORED] if data.task == "segmentation" else target
         counts += torch.bincount(judged.flatten(), minlength=len(counts))

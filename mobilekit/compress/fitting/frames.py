@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from mobilekit.compress.graph.untouched import evaluating
@@ -54,7 +55,10 @@ def followed(network: nn.Module, moving: Moving) -> Frame:
         logits = first_of(network(moving.before[moving.own], moving.mask[moving.own]))
     torch.clear_autocast_cache()  # it holds the weights of this run, through which no gradient goes
     found = logits.float().softmax(1)
+    if found.shape[2:] != moving.mask.shape[2:]:
+        found = functional.interpolate(found, moving.mask.shape[2:], mode="bilinear")
     mask = moving.mask.clone()
+    found = found.to(mask)
     mask[moving.own] = found if mask.shape[1] == found.shape[1] else 1 - found[:, :1]
     return Frame(moving.image, mask)
 

@@ -39,5 +39,14 @@ def checkpoint_of(place: Path, training: Training, fitting: Fitting) -> Path:
     return path
 
 
+def is_of(path: Path, digest: str) -> bool:
+    """Say whether a checkpoint is whole and belongs to the training with this digest."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return bool(content["callbacks"]["Recorder"]["digest"] == digest)
+    except Exception:  # noqa: BLE001  whatever is wrong with it, it is not
+        return False
+
+
 def _said(shape: torch.Size | None) -> str:
     return "absent" if shape is None else str(list(shape))

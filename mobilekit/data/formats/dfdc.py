@@ -124,6 +124,11 @@ class ClipFrames(Dataset[Sample]):
                 "get it again, or remove it"
             )
         numbers = video.spread(clip.frames, self._count)
+        if len(decoded) != len(numbers):
+            raise DataError(
+                f"{clip.path}: its header promises {clip.frames} frames, and more are there; write it anew, or"
+                " remove it"
+            )
         return [
             _square(clip, number, pixels).image(Image.fromarray(pixels), self._size)
             for number, pixels in zip(numbers, decoded, strict=True)

@@ -51,7 +51,7 @@ def are_the_images(where: str, masks: Iterable[Mask]) -> bool:
             f"{where}: the left eye or brow is left of the right one in {share:.0%} of {len(votes)} pairs; "
             "some labels are exchanged or some images mirrored"
         )
-    return share > _CLEAR
+    return share > 0.5
 
 
 def _vote(mask: Mask, pair: tuple[int, int]) -> bool | None:

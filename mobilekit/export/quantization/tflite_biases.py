@@ -26,8 +26,8 @@ _LARGEST = 127
 def fit_biases(floats: Any, made: Any) -> int:
     """Give weights a larger step per output channel where the bias would not fit otherwise.
 
-    Where a bias is 2²⁸ times the step of a product, what the weights add is small beside it: their larger
-    step costs less than 2⁻¹⁶ of the bias.
+    Where a bias is 2²⁸ times the step of a product, what n weights add is small beside it: rounding them to
+    the larger step costs n · 2⁻²¹ of the bias at most.
 
     Args:
         floats: the objects of the flat buffer of floats.

@@ -280,3 +280,17 @@ def test_network_learns_from_its_own_masks(channels: int, tmp_path: Path) -> Non
     found = Follower(channels)
     fit(found, [], course, chances(tmp_path, channels, statistics=statistics, resume=True))
     assert all(map(torch.equal, whole.state_dict().values(), found.state_dict().values()))
+
+
+def test_own_masks_are_as_large_and_as_exact_as_the_mask_that_is_asked_for() -> None:
+    class Coarse(Follower):
+        def forward(self, image: Tensor, previous_mask: Tensor) -> Tensor:
+            return super().forward(image, previous_mask)[..., ::2, ::2]
+
+    network = Coarse().double()
+    own = torch.tensor([True, True])
+    images = torch.rand(2, 2, 3, 16, 16, dtype=torch.float64)
+    frame = followed(network, Moving(images[0], torch.rand_like(images[0]), images[1], own))
+    assert frame.mask.shape == (2, 3, 16, 16)
+    assert frame.mask.dtype == torch.float64
+    torch.testing.assert_close(frame.mask.sum(1), torch.ones(2, 16, 16, dtype=torch.float64))

@@ -263,6 +263,15 @@ def test_a_damaged_file_of_boxes_is_refused(archive: Path) -> None:
         dfdc(archive, "train", 16)
 
 
+def test_a_video_with_more_frames_than_its_header_promises_is_named(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = dfdc(archive, "train", 16)
+    monkeypatch.setattr(video, "read_frames", lambda *_: [np.zeros((8, 8, 3), np.uint8)] * 50)
+    with pytest.raises(DataError, match=r"\.mp4: its header promises 8 frames, and more are there"):
+        data[0]
+
+
 def test_a_video_that_changes_later_stops_with_its_name(archive: Path) -> None:
     data = dfdc(archive, "train", 16)
     save(data.images._clips[0].path, frames=2)

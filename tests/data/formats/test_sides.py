@@ -43,3 +43,8 @@ def test_without_a_vote_one_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert not are_the_images("here", [np.ones((4, 4), np.uint8)])
     assert "here: no mask shows both eyes or brows" in caplog.text
+
+
+def test_just_enough_votes_decide_for_the_majority() -> None:
+    assert are_the_images("here", [mask(*IMAGES)] * 3 + [mask(*PERSONS)])
+    assert not are_the_images("here", [mask(*PERSONS)] * 3 + [mask(*IMAGES)])
