@@ -28,6 +28,8 @@ SCRIPTS = (
     "quantization_bytes.py",
     "face_rendering.py",
     "face_parsing_latency.py",
+    "flicker.py",
+    "data_wait.py",
 )
 
 
