@@ -21,7 +21,7 @@ def score(
     sets: "Sequence[Labelled]",
     count: int,
 ) -> tuple[MetricReport, ...]:
-    """Judge a network on the first images of each data set; detections are left out.
+    """Judge a network on images all over each data set; detections are left out.
 
     Inputs behind the image, such as the mask of the frame before, are empty.
 

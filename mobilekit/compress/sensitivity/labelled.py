@@ -13,7 +13,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from mobilekit.compress.fitting.tasks import METRICS, judge, metric_of, task_loss, value_of
 from mobilekit.compress.sensitivity.measure import Measure
 from mobilekit.core.errors import DataError, ModelError, RecipeError, suggestion
-from mobilekit.data.task import Labelled, Task
+from mobilekit.data.task import Labelled, Task, spread
 
 Kind = Literal["loss", "metric"]
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
@@ -29,7 +29,7 @@ def labelled(
     count: int | None = None,
     statistics: Statistics | None = None,
 ) -> Measure:
-    """Measure the loss, or accuracy, mean IoU or average precision, on the first images of a data set.
+    """Measure the loss, or accuracy, mean IoU or average precision, on images all over a data set.
 
     The images are read once and kept. The loss is the mean over images of the task's; a detector, whose
     loss exists in training mode only, is in that mode but for its norms and dropouts.
@@ -49,12 +49,12 @@ def labelled(
             f"sensitivity: with labelled data the measure is {' or '.join(get_args(Kind))}, not"
             f" {kind!r}{suggestion(str(kind), get_args(Kind))}"
         )
-    total = len(data) if count is None else min(count, len(data))
+    numbers = spread(len(data) if count is None else count, len(data))
+    total = len(numbers)
     if total < 1:
         raise DataError(f"{data.provenance}: there are no images to measure on")
     batches = [
-        _batch(data, range(first, min(first + BATCH, total)), statistics)
-        for first in range(0, total, BATCH)
+        _batch(data, numbers[first : first + BATCH], statistics) for first in range(0, total, BATCH)
     ]
     provenance = f"{total} of {len(data)} images: {data.provenance}"
     if kind == "loss":
@@ -64,7 +64,7 @@ def labelled(
     return Measure(METRICS[data.task], of, "greater", provenance)
 
 
-def _batch(data: Labelled, indices: range, statistics: Statistics | None) -> tuple[Any, Any]:
+def _batch(data: Labelled, indices: list[int], statistics: Statistics | None) -> tuple[Any, Any]:
     """Return images and targets, of a detection as lists."""
     samples = [data[i] for i in indices]
     images = [_normalized(image, statistics) for image, _ in samples]
