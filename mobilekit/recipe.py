@@ -43,7 +43,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
     def digest_until(self, count: int) -> str:
-        """SHA-256 of what the network is made of after its first steps; files and further data do not count."""
+        """SHA-256 of what the network is made of after its first steps: targets and further data do not count."""
         return digest_until(self.net, self.data, self.seed, self.steps[:count])
 
 

@@ -197,6 +197,7 @@ def _taken_over(
     if not most:
         return False
     out = next(out for count, (_, out) in zip(counts, past, strict=True) if count == most)
+    from mobilekit.compress.fitting.keeper import forget
     from mobilekit.compress.fitting.resuming import is_of
 
     source = training_folder(msgspec.structs.replace(request, out=out), recipe.name)
@@ -208,8 +209,7 @@ def _taken_over(
         and all(is_of(path, recipe.digest_until(count)) for path in found)
     ]
     folder = training_folder(request, recipe.name)
-    for path in checkpoints(folder):
-        path.unlink()
+    forget(folder)
     for name in names:
         progress(f"taking what {out.name} has trained: {name}")
         with files.replacing(folder / name) as fresh:

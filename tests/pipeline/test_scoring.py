@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.utils.data import Dataset
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
 from mobilekit import pipeline
 from mobilekit.core.errors import RecipeError
 from mobilekit.data.shapes import shapes
-from mobilekit.data.task import Sample
 from mobilekit.nets.catalog import MobileHourglassConfig
 from mobilekit.nets.sources import load_config
 from mobilekit.pipeline.compressing import compress
@@ -20,6 +18,7 @@ from mobilekit.pipeline.request import ExportRequest, resolve
 from mobilekit.pipeline.scoring import score
 from mobilekit.recipe import read_recipe
 from mobilekit.report import page, tables
+from tests.noted import Noted
 
 RECIPE = """
 name = "two-sets"
@@ -104,21 +103,12 @@ def test_further_sets_need_data(tmp_path: Path) -> None:
 
 def test_images_in_the_order_of_their_classes_are_judged_all_over(tmp_path: Path) -> None:
     data = shapes("segmentation", "test", 40, 32)
-    seen: list[int] = []
-
-    class Noted(Dataset[Sample]):
-        def __len__(self) -> int:
-            return len(data)
-
-        def __getitem__(self, index: int) -> Sample:
-            seen.append(index)
-            return data[index]
-
+    noted = Noted(data)
     config = MobileHourglassConfig(features=4, expansion=1, classes=11, size=32)
     source = load_config(config, name="", arguments={}, weights=None, seed=0)
-    (report,) = score(source.module, source, (replace(data, images=Noted()),), 4)
+    (report,) = score(source.module, source, (replace(data, images=noted),), 4)
     assert report.images == 4
-    assert seen == [0, 10, 20, 30]
+    assert noted.seen == [0, 10, 20, 30]
 
 
 @pytest.mark.parametrize("kind", ["faces", "forgeries"])

@@ -19,12 +19,7 @@ def checkpoint_of(place: Path, training: Training, fitting: Fitting) -> Path:
     path = place / CHECKPOINT
     if not path.is_file():
         raise TrainingError(f"{path}: there is no checkpoint to go on from; leave --resume out")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        found = content["callbacks"]["Recorder"]["digest"]
-        shapes = {name: each.shape for name, each in content["state_dict"].items()}
-    except Exception as problem:
-        raise TrainingError(f"{path}: is no checkpoint of mobilekit, or damaged") from problem
+    found, shapes = _read(path)
     if found != training.digest:
         raise TrainingError(
             f"{path}: is of another recipe; give the recipe it was begun with, or leave --resume out"
@@ -42,10 +37,19 @@ def checkpoint_of(place: Path, training: Training, fitting: Fitting) -> Path:
 def is_of(path: Path, digest: str) -> bool:
     """Say whether a checkpoint is whole and belongs to the training with this digest."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        return bool(content["callbacks"]["Recorder"]["digest"] == digest)
-    except Exception:  # noqa: BLE001  whatever is wrong with it, it is not
+        return _read(path)[0] == digest
+    except TrainingError:
         return False
+
+
+def _read(path: Path) -> tuple[str, dict[str, torch.Size]]:
+    """Return the digest of a checkpoint's training, and the shapes of its weights."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        found = str(content["callbacks"]["Recorder"]["digest"])
+        return found, {name: each.shape for name, each in content["state_dict"].items()}
+    except Exception as problem:
+        raise TrainingError(f"{path}: is no checkpoint of mobilekit, or damaged") from problem
 
 
 def _said(shape: torch.Size | None) -> str:

@@ -218,7 +218,6 @@ OWN = PreviousMaskConfig(0.2, 0.2, 0.1, 0.5)
 
 def test_own_masks_are_what_the_network_makes_of_the_frame_before() -> None:
     network = Follower().train()
-    network.register_buffer("seen", torch.zeros(()))
     own = torch.tensor([True, False, True])
     moving = Moving(*torch.rand(2, 3, 3, 16, 16), torch.rand(3, 3, 16, 16), own)
     frame = followed(network, moving)
