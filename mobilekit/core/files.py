@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -62,11 +63,9 @@ def replacing(folder: Path) -> Iterator[Path]:
         made = [parent for parent in folder.parents if not parent.exists()]
         folder.parent.mkdir(parents=True, exist_ok=True)
         _recover(folder)
-        fresh = Path(
-            tempfile.mkdtemp(prefix=f".{folder.name}.new-{os.getpid()}-", dir=folder.parent)
-        )
-        fresh.chmod(0o755)
+        fresh = folder.parent / f".{folder.name}.new-{os.getpid()}-{secrets.token_hex(4)}"
         try:
+            fresh.mkdir()
             yield fresh
             _swap(fresh, folder)
         except OutputError as problem:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -75,6 +76,10 @@ class Worker:
             self._process.stdin.close()
         except BrokenPipeError:
             return
+
+    def stop(self) -> None:
+        """Kill the process, from any thread; who waits for its answer gets an ExportError."""
+        self._process.kill()
 
     def convert(
         self,
@@ -157,3 +162,32 @@ class Worker:
             lines = self._log.read().decode(errors="replace").strip().splitlines()
             last = f": {lines[-1].strip()[:200]}" if lines else ""
         return f"the converter's process {how}{hint}{last}"
+
+
+class Crew:
+    """The workers that threads of one export have hired, which another thread can stop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._hired: list[Worker] = []
+        self._stopped = False
+
+    def hire(self, kind: str, *, debug: bool = False) -> Worker:
+        """Start a worker.
+
+        Raises:
+            ExportError: the crew was stopped.
+        """
+        with self._lock:
+            if self._stopped:
+                raise ExportError(f"{kind}: the export was stopped")
+            worker = Worker(kind, debug=debug)
+            self._hired.append(worker)
+            return worker
+
+    def stop(self) -> None:
+        """Kill the workers, and start no more."""
+        with self._lock:
+            self._stopped = True
+            for worker in self._hired:
+                worker.stop()

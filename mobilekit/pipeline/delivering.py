@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mobilekit.core.reports import LayerQuantization
     from mobilekit.core.tensors import Arrays
     from mobilekit.export.converted import Converted
-    from mobilekit.export.processes import Worker
+    from mobilekit.export.processes import Crew, Worker
     from mobilekit.runtime.program import Program
 
 
@@ -183,7 +183,9 @@ def deliver_source(target: Target, ready: "Future[Material]", threads: int) -> D
     return Delivered(target, path, made, "source", outputs, answers=answers)
 
 
-def deliver(family: Family, ready: "Future[Material]", *, debug: bool) -> list[Delivered | Failure]:
+def deliver(
+    family: Family, ready: "Future[Material]", crew: "Crew", *, debug: bool
+) -> list[Delivered | Failure]:
     """Convert to a file of floats, make the smaller ones of it, and run each, in a process of its own.
 
     The process starts at once and imports its converter while `ready` is awaited.
@@ -191,10 +193,8 @@ def deliver(family: Family, ready: "Future[Material]", *, debug: bool) -> list[D
     Raises:
         ExportError: the file of floats cannot be made; a smaller one that cannot is a `Failure`.
     """
-    from mobilekit.export.processes import Worker
-
     kind = format_of(family.base)
-    with Worker(kind, debug=debug) as worker:
+    with crew.hire(kind, debug=debug) as worker:
         material = ready.result()
         path = material.folder / file_name(family.base)
         converted = worker.convert(

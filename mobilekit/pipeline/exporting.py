@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +44,7 @@ from mobilekit.pipeline.measuring import measure_artifact
 from mobilekit.pipeline.request import DEFAULT_OUT, ExportRequest, Plan, resolve
 
 if TYPE_CHECKING:
+    from mobilekit.export.processes import Crew
     from mobilekit.nets.sources import Source
     from mobilekit.runtime.program import Program
 
@@ -70,22 +71,23 @@ def export(request: ExportRequest, progress: Progress) -> tuple[Path, Manifest]:
     Raises:
         MobilekitError: a mistake of the user's, a machine that cannot, or no target delivered.
     """
+    from mobilekit.export.processes import Crew
+
     plan = resolve(request)
     if request.out is not None or plan.recipe_name:
         _check_place(request.out or _default_place(plan.recipe_name))
     ready: Future[Material] = Future()
-    with _conversions(plan, ready) as conversions:
-        try:
-            progress(f"loading {request.reference}")
-            source, steps = compress(plan.load(), plan, progress)
-            folder = request.out or _default_place(source.name)
-            _check_place(folder)
-            with files.replacing(folder) as fresh:
-                manifest = _fill(fresh, plan, (source, steps), (ready, conversions), progress)
-        except BaseException as problem:
-            if not ready.done():
-                ready.set_exception(problem)
-            raise
+    crew = Crew()
+    with (
+        _conversions(plan, ready, crew) as conversions,
+        _halting(crew, ready, conversions),
+    ):
+        progress(f"loading {request.reference}")
+        source, steps = compress(plan.load(), plan, progress)
+        folder = request.out or _default_place(source.name)
+        _check_place(folder)
+        with files.replacing(folder) as fresh, _halting(crew, ready, conversions):
+            manifest = _fill(fresh, plan, (source, steps), (ready, conversions), progress)
     return folder, manifest
 
 
@@ -258,7 +260,7 @@ def _source(fresh: Path, source: "Source", base: Manifest) -> Path:
 
 @contextlib.contextmanager
 def _conversions(
-    plan: Plan, ready: "Future[Material]"
+    plan: Plan, ready: "Future[Material]", crew: "Crew"
 ) -> "Iterator[list[Future[list[Delivered | Failure]]]]":
     """Start one conversion per target, as many at a time as there are cores."""
     cores = (
@@ -266,16 +268,33 @@ def _conversions(
     )
     found = families(plan.targets)
     with ThreadPoolExecutor(max_workers=min(cores, len(found))) as pool:
-        yield [pool.submit(_attempt, family, ready, plan.request) for family in found]
+        yield [pool.submit(_attempt, family, ready, crew, plan.request) for family in found]
+
+
+@contextlib.contextmanager
+def _halting(
+    crew: "Crew",
+    ready: "Future[Material]",
+    conversions: "list[Future[list[Delivered | Failure]]]",
+) -> Iterator[None]:
+    """Have conversions end when the block fails, before the folder that they write to is cleared."""
+    try:
+        yield
+    except BaseException as problem:
+        if not ready.done():
+            ready.set_exception(problem)
+        crew.stop()
+        wait(conversions)
+        raise
 
 
 def _attempt(
-    family: Family, ready: "Future[Material]", request: ExportRequest
+    family: Family, ready: "Future[Material]", crew: "Crew", request: ExportRequest
 ) -> list[Delivered | Failure]:
     try:
         if isinstance(family.base, SourceTarget):
             return [deliver_source(family.base, ready, request.threads)]
-        made = deliver(family, ready, debug=request.debug)
+        made = deliver(family, ready, crew, debug=request.debug)
     except MobilekitError as problem:
         reason = _without_place(str(problem), ready)
         return [Failure(target, reason, problem.exit_code) for target in family.asked]

@@ -72,10 +72,16 @@ def test_killed_at_thirty_random_moments(former: Path):
     assert [path.name for path in former.parent.iterdir()] == ["artifact"]
 
 
-def test_an_interrupt_leaves_the_former_artifact(former: Path):
+@pytest.mark.parametrize("later_s", [0.0, 0.2, 0.4])
+def test_an_interrupt_while_files_are_made_leaves_the_former_artifact_alone(
+    former: Path, later_s: float
+):
     before = artifact.read_manifest(former)
     with start(former) as process:
-        time.sleep(3)
+        while not list(former.parent.glob(".artifact.new-*/golden")):  # conversions have begun
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(later_s)
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
     assert process.returncode == 130

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import nn
 from mobilekit.core.errors import ArtifactError, ExportError, MobilekitError
 from mobilekit.core.targets import CoremlTarget, OnnxTarget, TfliteTarget
 from mobilekit.core.tensors import TensorSpec
-from mobilekit.export.processes import Worker
+from mobilekit.export.processes import Crew, Worker
 from mobilekit.export.program import trace
 from mobilekit.runtime.program import save
 
@@ -137,6 +138,19 @@ def test_the_process_is_gone_after_the_block() -> None:
         process = psutil.Process(one._process.pid)
         assert process.is_running()
     assert not process.is_running()
+
+
+def test_a_stopped_crew_has_no_process_left_and_hires_no_more(
+    saved: tuple[Path, nn.Module],
+) -> None:
+    crew = Crew()
+    with crew.hire("onnx") as one, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(_convert, one, saved[0], saved[0].parent / "net.onnx")
+        crew.stop()
+        with pytest.raises(ExportError, match="killed by signal 9"):
+            waiting.result(timeout=30)
+    with pytest.raises(ExportError, match="onnx: the export was stopped"):
+        crew.hire("onnx")
 
 
 def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
