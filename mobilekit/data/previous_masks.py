@@ -99,10 +99,7 @@ def loosened(target: Tensor, classes: int, most: Looseness, rng: np.random.Gener
     """
     height, width = target.shape
     labels = target.where(target != IGNORED, 0)
-    x, y = _places(height, width, most, rng)
-    rows = np.rint(y).clip(0, height - 1).astype(np.int64)
-    columns = np.rint(x).clip(0, width - 1).astype(np.int64)
-    labels = labels[torch.from_numpy(rows), torch.from_numpy(columns)]
+    labels = _nearest(labels, *_places(height, width, most, rng))
     found = functional.one_hot(labels, classes).permute(2, 0, 1).float()
     blur, doubt = rng.random(2)
     sigma = float(blur) * most.blur * max(height, width)
@@ -112,33 +109,44 @@ def loosened(target: Tensor, classes: int, most: Looseness, rng: np.random.Gener
     return torch.lerp(found, torch.full_like(found, 1 / classes), float(doubt) * most.doubt)
 
 
-def two_frames(image: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def two_frames(
+    image: Tensor, target: Tensor, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
     """Make an image a frame of a video and the frame before it, which is moved a little or not at all.
 
     Args:
         image: float32 `[C, H, W]` in 0–1.
+        target: the true mask, int64 `[H, W]`.
         rng: of all that is random.
 
     Returns:
-        The frame, which has not moved, and the one before, like the image, each with noise of its own.
+        The frame, which has not moved, and the one before, like the image, each with noise of its own; and
+        where the truth is the same in both and judged, bool `[H, W]`.
     """
-    moved = _moved(image, rng) if rng.random() >= RESTING else image
+    moved, was = _moved(image, target, rng) if rng.random() >= RESTING else (image, target)
     noise = NOISE * rng.random()
     now, before = (
         (each + noise * torch.from_numpy(rng.standard_normal(each.shape, np.float32))).clamp(0, 1)
         for each in (image, moved)
     )
-    return now, before
+    return now, before, (target == was) & (target != IGNORED)
 
 
-def _moved(image: Tensor, rng: np.random.Generator) -> Tensor:
+def _moved(image: Tensor, target: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     height, width = image.shape[-2:]
     x, y = _places(height, width, BETWEEN, rng)
     grid = np.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], -1).astype(np.float32)
     found = functional.grid_sample(
         image[None], torch.from_numpy(grid)[None], padding_mode="border", align_corners=True
     )
-    return found[0]
+    return found[0], _nearest(target, x, y)
+
+
+def _nearest(labels: Tensor, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Tensor:
+    height, width = labels.shape
+    rows = np.rint(y).clip(0, height - 1).astype(np.int64)
+    columns = np.rint(x).clip(0, width - 1).astype(np.int64)
+    return labels[torch.from_numpy(rows), torch.from_numpy(columns)]
 
 
 def _places(

@@ -115,13 +115,13 @@ def test_two_frames_have_noise_of_their_own() -> None:
     image = torch.full((3, 64, 64), 0.5)
     noises = []
     for seed in range(40):
-        frames = two_frames(image, np.random.default_rng(seed))
-        now, before = (np.asarray(each - image).ravel() for each in frames)
+        frames = two_frames(image, face(), np.random.default_rng(seed))
+        now, before = (np.asarray(each - image).ravel() for each in frames[:2])
         assert frames[1].dtype == torch.float32
         assert now.std() == pytest.approx(before.std(), rel=0.1)
         assert abs(np.corrcoef(now, before)[0, 1]) < 0.05
         noises.append(now.std())
-        again = two_frames(image, np.random.default_rng(seed))
+        again = two_frames(image, face(), np.random.default_rng(seed))
         assert all(map(torch.equal, frames, again))
     assert min(noises) < 0.01
     assert 0.04 < max(noises) < 0.052
@@ -131,10 +131,14 @@ def test_the_frame_before_is_moved_a_little_or_not_at_all(monkeypatch: pytest.Mo
     monkeypatch.setattr(previous_masks, "NOISE", 0.0)
     y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     image = torch.stack([x, y]) / 64
+    target = (x >= 32).long()
     resting = 0
     for seed in range(60):
-        now, before = two_frames(image, np.random.default_rng(seed))
+        now, before, still = two_frames(image, target, np.random.default_rng(seed))
         assert torch.equal(now, image)
+        was = (before[0] >= (31.5 / 64)).long()  # the nearest pixel's
+        inside = still[8:56, 8:56]
+        assert torch.equal((was == target)[8:56, 8:56], inside)
         moved = 64 * (before - now)[:, 8:56, 8:56].abs()
         resting += not bool(moved.any())
         assert float(moved.mean()) <= 0.9  # pixels

@@ -21,6 +21,8 @@ class Aim:
     """Share of each label that is spread evenly over all classes (Szegedy et al. 2016)."""
     weights: Tensor | None = None
     """Of the classes, `[classes]`."""
+    steady: float = 0.0
+    """Weight of how far an answer is from the network's own to the frame before."""
 
     def told(self, classes: Sequence[str]) -> tuple[str, ...]:
         """Say what classes weigh, where they do not all weigh alike.
@@ -64,7 +66,7 @@ def class_weights(counts: Tensor, exponent: float) -> Tensor:
     return (raw / raw.mean()).float()
 
 
-def aim_of(data: Labelled, label_smoothing: float, exponent: float) -> Aim:
+def aim_of(data: Labelled, label_smoothing: float, exponent: float, steady: float = 0.0) -> Aim:
     """Return how cross-entropy is taken on a data set.
 
     Raises:
@@ -76,5 +78,5 @@ def aim_of(data: Labelled, label_smoothing: float, exponent: float) -> Aim:
             f"train: {name} is for cross-entropy, and a detector has losses of its own; leave it out"
         )
     if not exponent:
-        return Aim(label_smoothing)
-    return Aim(label_smoothing, class_weights(class_counts(data), exponent))
+        return Aim(label_smoothing, steady=steady)
+    return Aim(label_smoothing, class_weights(class_counts(data), exponent), steady)

@@ -117,7 +117,13 @@ def _run(
     assert training is not None  # noqa: S101  the caller's
     network.train()
     channels = mask_channels(course.showing.previous_mask, training.train, context.inputs)
-    aim = aim_of(training.train, course.label_smoothing, course.class_weights)
+    shown = course.showing.previous_mask
+    aim = aim_of(
+        training.train,
+        course.label_smoothing,
+        course.class_weights,
+        shown.steady if shown else 0.0,
+    )
     fitting = Fitting(
         network, acting.modules(), training.train, course.optimizer, training.statistics, aim
     )

@@ -38,9 +38,11 @@ class Moving(NamedTuple):
     """The frame before, like `image`; where `own` is false it is not looked at."""
     own: Tensor
     """Whether the network makes the mask itself, bool `[]`, in a batch `[N]`."""
+    still: Tensor
+    """Where the truth is the same in both frames, nowhere if `own` is false; bool `[H, W]`, in a batch `[N, H, W]`."""
 
 
-def followed(network: nn.Module, moving: Moving) -> Frame:
+def followed(network: nn.Module, moving: Moving) -> tuple[Frame, Tensor]:
     """Let a network make the masks of the frames before that are to be its own.
 
     It runs as it would on a device: in evaluation mode, and no gradient goes through what it made.
@@ -48,9 +50,13 @@ def followed(network: nn.Module, moving: Moving) -> Frame:
     Args:
         network: takes an image and a mask, and answers with logits `[N, classes, H, W]`, first if several.
         moving: a batch.
+
+    Returns:
+        What the network is shown; and its answers to the frames before that are its own, probabilities
+        `[own, classes, H, W]`, empty where there are none.
     """
     if not moving.own.any():
-        return Frame(moving.image, moving.mask)
+        return Frame(moving.image, moving.mask), moving.mask[:0]
     with evaluating(network):
         logits = first_of(network(moving.before[moving.own], moving.mask[moving.own]))
     torch.clear_autocast_cache()  # it holds the weights of this run, through which no gradient goes
@@ -60,7 +66,29 @@ def followed(network: nn.Module, moving: Moving) -> Frame:
     mask = moving.mask.clone()
     found = found.to(mask)
     mask[moving.own] = found if mask.shape[1] == found.shape[1] else 1 - found[:, :1]
-    return Frame(moving.image, mask)
+    return Frame(moving.image, mask), found
+
+
+def unsteadiness(logits: Tensor, before: Tensor, moving: Moving) -> Tensor:
+    """Return how far answers are from those to the frame before, where the truth is the same, shape `[]`.
+
+    The Kullback-Leibler divergence from the answer before, in nats, mean over pixels; no gradient goes through
+    that answer. In the manner of temporal consistency losses (Liu et al., Efficient Semantic Video Segmentation
+    with Per-frame Inference, 2020), whose optical flow drawn frames do not need.
+
+    Args:
+        logits: of the whole batch, `[N, classes, h, w]`.
+        before: as `followed` returns them.
+        moving: the batch.
+    """
+    still = moving.still[moving.own]
+    if not still.any():
+        return logits.new_zeros(())
+    if logits.shape[2:] != still.shape[1:]:
+        logits = functional.interpolate(logits, still.shape[1:], mode="bilinear")
+    now = logits[moving.own].float().log_softmax(1)
+    apart = functional.kl_div(now, before.float(), reduction="none").sum(1)
+    return apart[still].mean()
 
 
 class Judged(Dataset[Any]):

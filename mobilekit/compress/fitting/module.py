@@ -7,9 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from mobilekit.compress.fitting.aims import Aim
-from mobilekit.compress.fitting.frames import Frame, Moving, followed
+from mobilekit.compress.fitting.frames import Frame, Moving, followed, unsteadiness
 from mobilekit.compress.fitting.rates import OptimizerConfig
-from mobilekit.compress.fitting.tasks import METRICS, judge, metric_of, task_loss, value_of
+from mobilekit.compress.fitting.tasks import (
+    METRICS,
+    judge,
+    loss_of,
+    metric_of,
+    task_loss,
+    value_of,
+)
+from mobilekit.compress.outputs import first_of
 from mobilekit.data.task import Labelled
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
@@ -53,10 +61,19 @@ class Fitting(pl.LightningModule):
         del batch_idx
         images = self.normalized(batch[0])
         if isinstance(images, Moving):
-            images = followed(self.network, images)
-        loss = task_loss(self.task, self.network, images, batch[1], self._aim)
+            loss = self._moving_loss(images, batch[1])
+        else:
+            loss = task_loss(self.task, self.network, images, batch[1], self._aim)
         self.log("loss", loss.detach())
         return loss
+
+    def _moving_loss(self, moving: Moving, target: Tensor) -> Tensor:
+        frame, before = followed(self.network, moving)
+        outputs = self.network(*frame)
+        loss = loss_of(self.task, outputs, target, self._aim)
+        if not self._aim.steady:
+            return loss
+        return loss + self._aim.steady * unsteadiness(first_of(outputs), before, moving)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Judge a batch; where the network takes a mask of the frame before, without one and with one."""

@@ -98,8 +98,9 @@ class Shown(Dataset[Any]):
         if not self._showing.previous_mask.own:
             return Frame(image, mask), target
         own = torch.tensor(kind == "own")
-        now, before = two_frames(image, rng) if own else (image, image)
-        return Moving(now, mask, before, own), target
+        still = torch.zeros_like(target, dtype=torch.bool)
+        now, before, still = two_frames(image, target, rng) if own else (image, image, still)
+        return Moving(now, mask, before, own, still), target
 
     def _distorted(self, image: Tensor, moment: Moment) -> Tensor:
         rng = self._generator("distort", moment.epoch, moment.image)

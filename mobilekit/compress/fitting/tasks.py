@@ -53,12 +53,12 @@ def task_loss(
         return torch.stack(list(losses.values())).sum()
     outputs = network(*images) if isinstance(images, tuple) else network(images)
     if isinstance(target, Mixed):
-        first, second = (_loss(task, outputs, each, aim) for each in target[:2])
+        first, second = (loss_of(task, outputs, each, aim) for each in target[:2])
         return torch.lerp(second, first, target.share[0].to(first.dtype))
-    return _loss(task, outputs, target, aim)
+    return loss_of(task, outputs, target, aim)
 
 
-def _loss(task: Task, outputs: Any, target: Tensor, aim: Aim) -> Tensor:
+def loss_of(task: Task, outputs: Any, target: Tensor, aim: Aim) -> Tensor:
     """Return the cross-entropy of what a network gives, shape `[]`."""
     if task == "classification":
         logits = _fitting(first_of(outputs), 2)

@@ -105,8 +105,14 @@ class PreviousMaskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     strong: Share = 0.3
     own: Share = 0.0
     """What the network itself makes of the image as it was a moment before."""
+    steady: Annotated[float, Meta(ge=0)] = 0.0
+    """Weight of how far an answer is from the own mask of the frame before where the truth is the same, in nats."""
 
     def __post_init__(self) -> None:
+        if self.steady and not self.own:
+            raise RecipeError(
+                "previous_mask: steady holds answers to own masks, and own is 0; give it a share"
+            )
         total = self.empty + self.slight + self.strong + self.own
         if not math.isclose(total, 1, abs_tol=1e-6):
             raise RecipeError(f"previous_mask: the shares add to {total:.6g}, not to 1")

@@ -1,6 +1,7 @@
 """Networks that take the mask of the frame before: how they are trained, judged, and acted upon."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,18 @@ from mobilekit.compress.base import Context, Training
 from mobilekit.compress.during.distill import Distill
 from mobilekit.compress.during.kernel_sparsity import KernelSparsity
 from mobilekit.compress.during.sparsify import Sparsify
+from mobilekit.compress.fitting.aims import Aim
 from mobilekit.compress.fitting.course import Course
 from mobilekit.compress.fitting.fit import fit
-from mobilekit.compress.fitting.frames import Frame, Judged, Moving, followed, mask_channels
+from mobilekit.compress.fitting.frames import (
+    Frame,
+    Judged,
+    Moving,
+    followed,
+    mask_channels,
+    unsteadiness,
+)
+from mobilekit.compress.fitting.module import Fitting
 from mobilekit.compress.fitting.order import Moment
 from mobilekit.compress.fitting.rates import OptimizerConfig
 from mobilekit.compress.fitting.showing import Showing, Shown
@@ -216,38 +226,46 @@ def test_network_that_does_not_take_the_mask_is_refused() -> None:
 OWN = PreviousMaskConfig(0.2, 0.2, 0.1, 0.5)
 
 
+def batch(own: Tensor, channels: int = 3, dtype: torch.dtype = torch.float32) -> Moving:
+    """Frames of noise; where they are the network's own, all but a corner is still."""
+    count = len(own)
+    now, before = torch.rand(2, count, 3, 16, 16, dtype=dtype)
+    still = own[:, None, None].repeat(1, 16, 16)
+    still[:, :4, :4] = False
+    return Moving(now, torch.rand(count, channels, 16, 16, dtype=dtype), before, own, still)
+
+
 def test_own_masks_are_what_the_network_makes_of_the_frame_before() -> None:
     network = Follower().train()
     own = torch.tensor([True, False, True])
-    moving = Moving(*torch.rand(2, 3, 3, 16, 16), torch.rand(3, 3, 16, 16), own)
-    frame = followed(network, moving)
+    moving = batch(own)
+    frame, found = followed(network, moving)
     assert network.training
     assert torch.equal(frame.image, moving.image)
     assert torch.equal(frame.mask[1], moving.mask[1])
     with torch.no_grad():
         expected = network(moving.before, moving.mask).softmax(1)
     torch.testing.assert_close(frame.mask[own], expected[own])
+    assert torch.equal(found, frame.mask[own])
     assert not frame.mask.requires_grad
 
 
 def test_own_masks_of_one_channel_are_the_face() -> None:
     network = Follower(1)
-    moving = Moving(
-        torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16), torch.rand(2, 3, 16, 16), torch.tensor([True] * 2)
-    )  # fmt: skip
+    moving = batch(torch.tensor([True] * 2), channels=1)
     with torch.no_grad():
-        expected = network(moving.before, moving.mask).softmax(1)[:, 1:].sum(1, keepdim=True)
-    torch.testing.assert_close(followed(network, moving).mask, expected)
+        expected = network(moving.before, moving.mask).softmax(1)
+    frame, found = followed(network, moving)
+    torch.testing.assert_close(frame.mask, expected[:, 1:].sum(1, keepdim=True))
+    torch.testing.assert_close(found, expected)
 
 
 def test_own_masks_leave_gradients_in_16_bits() -> None:
     """Autocast keeps the weights of a run without gradients, and would hand them to the next."""
     network = Follower()
-    moving = Moving(
-        torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16), torch.tensor([True] * 2)
-    )  # fmt: skip
     with torch.autocast("cpu", torch.bfloat16):
-        network(*followed(network, moving)).float().square().mean().backward()
+        frame, _ = followed(network, batch(torch.tensor([True] * 2)))
+        network(*frame).float().square().mean().backward()
     assert all(
         parameter.grad is not None and bool(parameter.grad.any())
         for parameter in network.parameters()
@@ -288,8 +306,74 @@ def test_own_masks_are_as_large_and_as_exact_as_the_mask_that_is_asked_for() -> 
 
     network = Coarse().double()
     own = torch.tensor([True, True])
-    images = torch.rand(2, 2, 3, 16, 16, dtype=torch.float64)
-    frame = followed(network, Moving(images[0], torch.rand_like(images[0]), images[1], own))
+    moving = batch(own, dtype=torch.float64)
+    frame, found = followed(network, moving)
+    logits = network(*frame)
+    assert logits.shape[2:] == (8, 8)
+    assert 0 < float(unsteadiness(logits, found, moving).detach()) < 1
     assert frame.mask.shape == (2, 3, 16, 16)
     assert frame.mask.dtype == torch.float64
     torch.testing.assert_close(frame.mask.sum(1), torch.ones(2, 16, 16, dtype=torch.float64))
+
+
+def test_unsteadiness_is_the_divergence_over_still_pixels() -> None:
+    own = torch.tensor([True, False, True])
+    moving = batch(own)
+    logits = torch.randn(3, 3, 16, 16, requires_grad=True)
+    before = torch.randn(2, 3, 16, 16).softmax(1)
+    now = logits[own].softmax(1)
+    each = (before * (before.log() - now.log())).sum(1)
+    corner = torch.ones(16, 16, dtype=torch.bool)
+    corner[:4, :4] = False
+    found = unsteadiness(logits, before, moving)
+    torch.testing.assert_close(found, each[:, corner].mean())
+    found.backward()
+    assert logits.grad is not None
+    assert not logits.grad[1].any()
+    assert not logits.grad[:, :, :4, :4].any()
+    same = torch.zeros(3, 3, 16, 16)
+    same[own] = before.log()
+    assert float(unsteadiness(same, before, moving)) == pytest.approx(0, abs=1e-6)
+
+
+def test_nothing_own_or_nothing_still_is_steady() -> None:
+    none = batch(torch.tensor([False, False]))
+    _, found = followed(Follower(), none)
+    assert found.shape[0] == 0
+    assert float(unsteadiness(torch.rand(2, 3, 16, 16), found, none)) == 0
+    moved = batch(torch.tensor([True]))._replace(still=torch.zeros(1, 16, 16, dtype=torch.bool))
+    before = torch.rand(1, 3, 16, 16).softmax(1)
+    assert float(unsteadiness(torch.rand(1, 3, 16, 16), before, moved)) == 0
+
+
+def test_loss_of_a_step_has_the_unsteadiness_at_its_weight() -> None:
+    network, moving = Follower(), batch(torch.tensor([True, False, True]))
+    target = torch.randint(0, 3, (3, 16, 16))
+    with torch.no_grad():
+        before = network(moving.before, moving.mask).softmax(1)[moving.own]
+        shown = moving.mask.clone()
+        shown[moving.own] = before
+        logits = network(moving.image, shown)
+        plain = nn.functional.cross_entropy(logits, target)
+        expected = plain + 3 * unsteadiness(logits, before, moving)
+    for steady, wanted in ((0.0, plain), (3.0, expected)):
+        fitting = Fitting(
+            network, nn.ModuleList(), squares(3), OptimizerConfig(), None, Aim(steady=steady)
+        )
+        fitting.log = lambda *_: None  # type: ignore[method-assign]
+        torch.testing.assert_close(fitting.training_step((moving, target), 0).detach(), wanted)
+
+
+@pytest.mark.parametrize("steady", [0.0, 2.0])
+def test_steadiness_of_a_recipe_reaches_the_loss(steady: float) -> None:
+    masks = PreviousMaskConfig(0.2, 0.2, 0.1, 0.5, steady)
+    course = Course(1, 8, OptimizerConfig("sgd", 1e-9), showing=Showing(previous_mask=masks))
+    history, _ = fit(Follower(), [], course, chances())
+    plain, _ = fit(Follower(), [], replace(course, showing=Showing(previous_mask=OWN)), chances())
+    more = history.last.loss - plain.last.loss
+    assert more > 1e-3 if steady else more == 0
+
+
+def test_steadiness_without_own_masks_is_refused() -> None:
+    with pytest.raises(RecipeError, match="steady holds answers to own masks, and own is 0"):
+        PreviousMaskConfig(steady=1.0)

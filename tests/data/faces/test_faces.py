@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,6 +182,20 @@ def test_frames_of_a_clip_go_on_from_each_other() -> None:
     assert any(share < 1 for share in still)
     others = walk(3, 1, 48, seed=1)[0]
     assert (others.labels == frames[0].labels).mean() < 0.9
+
+
+@pytest.mark.parametrize(
+    ("style", "wanted"), [("faces", "39fed9df748a9844"), ("faces-hard", "07d40b75e30ef76f")]
+)
+def test_a_clip_is_the_same_on_any_machine(style: Any, wanted: str) -> None:
+    one = clip(1, 3, 48, 5, style)
+    found = hashlib.sha256()
+    for image in one.images:
+        pixels = (image * 255).round()
+        torch.testing.assert_close(pixels / 255, image, rtol=0, atol=0)  # 8 bits, exactly
+        found.update(pixels.to(torch.uint8).numpy().tobytes())
+    found.update(one.classes.to(torch.uint8).numpy().tobytes())
+    assert found.hexdigest()[:16] == wanted
 
 
 def test_a_resting_head_is_taken_with_other_noise() -> None:

@@ -1,7 +1,9 @@
 """Forgeries: what is spliced is known exactly, the rest is as in a real image, and statistics do not tell them."""
 
+import hashlib
 import logging
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +48,25 @@ def test_half_are_fake_and_an_image_is_the_same_in_any_order() -> None:
     assert not torch.equal(data[0][0], forgeries("test", 20, 48, seed=2)[0][0])
     with pytest.raises(IndexError):
         data[20]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("self", "8322c5d6ae037875"),
+        ("swap", "acbb5c88213d139b"),
+        ("parts", "ebd065d7e30a7123"),
+        ("seamless", "a2079612261452d0"),
+    ],
+)
+def test_splices_are_the_same_on_any_machine(kind: Any, wanted: str) -> None:
+    data = forgeries("train", 6, 48, seed=5, splices=(kind,))
+    found = hashlib.sha256()
+    for index in range(6):
+        image, label = data[index]
+        pixels = (image * 255).round().to(torch.uint8)
+        found.update(pixels.numpy().tobytes() + bytes([int(label)]))  # type: ignore[arg-type]
+    assert found.hexdigest()[:16] == wanted
 
 
 def test_masks_say_what_is_foreign() -> None:
