@@ -66,6 +66,7 @@ def replacing(folder: Path) -> Iterator[Path]:
         fresh = folder.parent / f".{folder.name}.new-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             fresh.mkdir()
+            fresh.chmod(0o755)
             yield fresh
             _swap(fresh, folder)
         except OutputError as problem:

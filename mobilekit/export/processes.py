@@ -179,11 +179,19 @@ class Crew:
             ExportError: the crew was stopped.
         """
         with self._lock:
-            if self._stopped:
-                raise ExportError(f"{kind}: the export was stopped")
+            self.check()
             worker = Worker(kind, debug=debug)
             self._hired.append(worker)
             return worker
+
+    def check(self) -> None:
+        """Go on only if the crew was not stopped.
+
+        Raises:
+            ExportError: it was.
+        """
+        if self._stopped:
+            raise ExportError("the export was stopped")
 
     def stop(self) -> None:
         """Kill the workers, and start no more."""

@@ -168,18 +168,29 @@ def lossy(target: Target, parity: ParityReport) -> tuple[str, ...]:
     return (f"{far}; errors of this size explain any outputs, so the verdict says nothing of them",)
 
 
-def deliver_source(target: Target, ready: "Future[Material]", threads: int) -> Delivered:
-    """Run the network's source, which is written already, in an interpreter of its own."""
+def deliver_source(
+    target: Target, ready: "Future[Material]", crew: "Crew", threads: int
+) -> Delivered:
+    """Run the network's source, which is written already, in an interpreter of its own.
+
+    Raises:
+        ExportError: the crew was stopped.
+    """
     from mobilekit.export.converted import Converted
     from mobilekit.runtime.source import SourceRunner
 
     material = ready.result()
     path = material.programs[format_of(target)]
     runner = SourceRunner(path, threads)
-    outputs = [[runner.run(arrays) for arrays in group.inputs] for group in material.inputs]
+
+    def run(arrays: "Arrays") -> "Arrays":
+        crew.check()
+        return runner.run(arrays)
+
+    outputs = [[run(arrays) for arrays in group.inputs] for group in material.inputs]
     made = Converted(inputs=material.specs, outputs=material.outputs)
     asked = material.exam.inputs if material.exam else []
-    answers = tuple(runner.run(arrays) for arrays in asked)
+    answers = tuple(run(arrays) for arrays in asked)
     return Delivered(target, path, made, "source", outputs, answers=answers)
 
 

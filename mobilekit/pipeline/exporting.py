@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,23 +72,16 @@ def export(request: ExportRequest, progress: Progress) -> tuple[Path, Manifest]:
     Raises:
         MobilekitError: a mistake of the user's, a machine that cannot, or no target delivered.
     """
-    from mobilekit.export.processes import Crew
-
     plan = resolve(request)
     if request.out is not None or plan.recipe_name:
         _check_place(request.out or _default_place(plan.recipe_name))
-    ready: Future[Material] = Future()
-    crew = Crew()
-    with (
-        _conversions(plan, ready, crew) as conversions,
-        _halting(crew, ready, conversions),
-    ):
+    with _conversions(plan) as conversions:
         progress(f"loading {request.reference}")
         source, steps = compress(plan.load(), plan, progress)
         folder = request.out or _default_place(source.name)
         _check_place(folder)
-        with files.replacing(folder) as fresh, _halting(crew, ready, conversions):
-            manifest = _fill(fresh, plan, (source, steps), (ready, conversions), progress)
+        with files.replacing(folder) as fresh, conversions.halting():
+            manifest = _fill(fresh, plan, (source, steps), conversions, progress)
     return folder, manifest
 
 
@@ -116,10 +110,9 @@ def _fill(
     fresh: Path,
     plan: Plan,
     compressed: "tuple[Source, tuple[StepReport, ...]]",
-    channel: "tuple[Future[Material], list[Future[list[Delivered | Failure]]]]",
+    conversions: "_Conversions",
     progress: Progress,
 ) -> Manifest:
-    ready, conversions = channel
     source, steps = compressed
     request = plan.request
     program, base = _trace(fresh, plan, source, progress)
@@ -132,7 +125,7 @@ def _fill(
     inputs = samples.sample_inputs(program, images, base.normalization, plan.seed, plan.targets)
     shown = ranges(program, plan, base.normalization)
     labelled = exam_of(program, plan, base)
-    ready.set_result(
+    conversions.ready.set_result(
         Material(
             fresh,
             paths,
@@ -158,7 +151,7 @@ def _fill(
     sets = samples.with_references(program, inputs, request.threads)
     golden = samples.write_golden(fresh, sets)
     notes = _overflow_notes(program, inputs, plan.targets)
-    outcomes = [one for conversion in conversions for one in conversion.result()]
+    outcomes = conversions.results()
     (fresh / FREE_BATCH).unlink(missing_ok=True)
     delivered = [outcome for outcome in outcomes if isinstance(outcome, Delivered)]
     failures = tuple(outcome for outcome in outcomes if isinstance(outcome, Failure))
@@ -258,42 +251,55 @@ def _source(fresh: Path, source: "Source", base: Manifest) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class _Conversions:
+    """The conversions of one export, each in a thread, most with a process of their own."""
+
+    crew: "Crew"
+    ready: "Future[Material]" = field(default_factory=Future)
+    """What they wait for."""
+    begun: "list[Future[list[Delivered | Failure]]]" = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def halting(self) -> Iterator[None]:
+        """End them when the block fails, before the folder that they write to is cleared."""
+        try:
+            yield
+        except BaseException as problem:
+            if not self.ready.done():
+                self.ready.set_exception(problem)
+            self.crew.stop()
+            wait([conversion for conversion in self.begun if not conversion.cancel()])
+            raise
+
+    def results(self) -> list[Delivered | Failure]:
+        """Wait for what they made."""
+        return [one for conversion in self.begun for one in conversion.result()]
+
+
 @contextlib.contextmanager
-def _conversions(
-    plan: Plan, ready: "Future[Material]", crew: "Crew"
-) -> "Iterator[list[Future[list[Delivered | Failure]]]]":
+def _conversions(plan: Plan) -> Iterator[_Conversions]:
     """Start one conversion per target, as many at a time as there are cores."""
+    from mobilekit.export.processes import Crew
+
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
     found = families(plan.targets)
-    with ThreadPoolExecutor(max_workers=min(cores, len(found))) as pool:
-        yield [pool.submit(_attempt, family, ready, crew, plan.request) for family in found]
-
-
-@contextlib.contextmanager
-def _halting(
-    crew: "Crew",
-    ready: "Future[Material]",
-    conversions: "list[Future[list[Delivered | Failure]]]",
-) -> Iterator[None]:
-    """Have conversions end when the block fails, before the folder that they write to is cleared."""
-    try:
-        yield
-    except BaseException as problem:
-        if not ready.done():
-            ready.set_exception(problem)
-        crew.stop()
-        wait(conversions)
-        raise
+    made = _Conversions(Crew())
+    with ThreadPoolExecutor(max_workers=min(cores, len(found))) as pool, made.halting():
+        for family in found:
+            made.begun.append(pool.submit(_attempt, family, made, plan.request))
+        yield made
 
 
 def _attempt(
-    family: Family, ready: "Future[Material]", crew: "Crew", request: ExportRequest
+    family: Family, conversions: _Conversions, request: ExportRequest
 ) -> list[Delivered | Failure]:
+    ready, crew = conversions.ready, conversions.crew
     try:
         if isinstance(family.base, SourceTarget):
-            return [deliver_source(family.base, ready, request.threads)]
+            return [deliver_source(family.base, ready, crew, request.threads)]
         made = deliver(family, ready, crew, debug=request.debug)
     except MobilekitError as problem:
         reason = _without_place(str(problem), ready)

@@ -1,4 +1,4 @@
-"""What cross-entropy is asked for beside the right class: smooth labels, and classes that weigh alike."""
+"""What is asked for beside the right class: smooth labels, classes that weigh alike, answers that stay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MEASURED = 512
 
 @dataclass(frozen=True, eq=False)
 class Aim:
-    """How cross-entropy is taken; by default as it is."""
+    """How cross-entropy is taken, and what is added to it; by default as it is, and nothing."""
 
     label_smoothing: float = 0.0
     """Share of each label that is spread evenly over all classes (Szegedy et al. 2016)."""

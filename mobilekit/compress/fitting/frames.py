@@ -72,8 +72,8 @@ def followed(network: nn.Module, moving: Moving) -> tuple[Frame, Tensor]:
 def unsteadiness(logits: Tensor, before: Tensor, moving: Moving) -> Tensor:
     """Return how far answers are from those to the frame before, where the truth is the same, shape `[]`.
 
-    The Kullback-Leibler divergence from the answer before, in nats, mean over pixels; no gradient goes through
-    that answer. In the manner of temporal consistency losses (Liu et al., Efficient Semantic Video Segmentation
+    The Kullback-Leibler divergence KL(before ‖ now), in nats, mean over pixels; no gradient goes through the
+    answer before. In the manner of temporal consistency losses (Liu et al., Efficient Semantic Video Segmentation
     with Per-frame Inference, 2020), whose optical flow drawn frames do not need.
 
     Args:
@@ -84,9 +84,13 @@ def unsteadiness(logits: Tensor, before: Tensor, moving: Moving) -> Tensor:
     still = moving.still[moving.own]
     if not still.any():
         return logits.new_zeros(())
-    if logits.shape[2:] != still.shape[1:]:
-        logits = functional.interpolate(logits, still.shape[1:], mode="bilinear")
     now = logits[moving.own].float().log_softmax(1)
+    if now.shape[2:] != still.shape[1:]:  # as `followed` resizes: probabilities
+        now = (
+            functional.interpolate(now.exp(), still.shape[1:], mode="bilinear")
+            .clamp_min(1e-8)
+            .log()
+        )
     apart = functional.kl_div(now, before.float(), reduction="none").sum(1)
     return apart[still].mean()
 

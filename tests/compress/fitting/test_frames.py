@@ -307,10 +307,16 @@ def test_own_masks_are_as_large_and_as_exact_as_the_mask_that_is_asked_for() -> 
     network = Coarse().double()
     own = torch.tensor([True, True])
     moving = batch(own, dtype=torch.float64)
-    frame, found = followed(network, moving)
+    frame, _ = followed(network, moving)
     logits = network(*frame)
     assert logits.shape[2:] == (8, 8)
-    assert 0 < float(unsteadiness(logits, found, moving).detach()) < 1
+    with torch.no_grad():
+        network.head.weight.mul_(30)
+        same = moving._replace(before=moving.image)
+        _, before = followed(network, same)
+        again = network(same.image, same.mask)
+        assert float(unsteadiness(again, before, same)) == pytest.approx(0, abs=1e-5)
+        assert float(unsteadiness(logits, before, same)) > 0.01
     assert frame.mask.shape == (2, 3, 16, 16)
     assert frame.mask.dtype == torch.float64
     torch.testing.assert_close(frame.mask.sum(1), torch.ones(2, 16, 16, dtype=torch.float64))
