@@ -118,7 +118,11 @@ def figures_of(manifest: Manifest, recipe: "Recipe", data: str) -> dict[str, Any
         "parameters": manifest.cost.params,
         "macs": manifest.cost.macs,
         "steps": [
-            {"step": step.kind, "metrics": [_metric(one) for one in step.metrics]}
+            {
+                "step": step.kind,
+                "notes": list(step.notes),
+                "metrics": [_metric(one) for one in step.metrics],
+            }
             for step in manifest.steps
         ],
         "files": [

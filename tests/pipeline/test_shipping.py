@@ -73,6 +73,7 @@ def test_what_was_shipped_is_what_was_trained(built: Path, models: Path) -> None
     figures = json.loads((folder / "metrics.json").read_text())
     assert figures["data_sha256"] == first.data_sha256
     assert figures["steps"][0]["metrics"][0]["figures"]["mean_f1"] >= 0
+    assert figures["steps"][0]["notes"][0].startswith("mean_iou ")
     assert figures["files"][0]["metrics"][0]["images"] == 8
 
     source = load_source("tiny", arguments={}, weights=None)

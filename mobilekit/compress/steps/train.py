@@ -36,6 +36,10 @@ STEADY = ("distill", "keep_zeros")
 """Methods under which any epoch's weights are as good as those of the end."""
 
 
+PLAIN = "32-true"
+"""Lightning's name for floats of 32 bits throughout."""
+
+
 class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options of the step."""
 
@@ -126,8 +130,11 @@ class Train(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             f"{history.metric} {shown.metric:.4f} after {shown.epoch} epochs{which} on"
             f" {context.training.train.provenance}{_noted(shown.figures)}"
         )
+        precision = context.training.flags.get("precision", PLAIN)
+        exactly = (f"trained with --precision {precision}",) if precision != PLAIN else ()
         count = count_parameters(network)
-        return result, StepReport("train", count, count, None, (said, *notes), plan=history.plan)
+        told = (said, *exactly, *notes)
+        return result, StepReport("train", count, count, None, told, plan=history.plan)
 
 
 def _noted(figures: Mapping[str, float]) -> str:

@@ -57,6 +57,14 @@ def test_a_copy_is_trained_and_the_given_network_left_as_found() -> None:
     assert taught == "distill: soft_target, beta 0.2"
 
 
+def test_the_precision_that_was_asked_for_is_noted() -> None:
+    plain = context()
+    assert plain.training is not None
+    flagged = replace(plain, training=replace(plain.training, flags={"precision": "bf16-mixed"}))
+    _, report = msgspec.structs.replace(STEP, epochs=1).apply(rich(), flagged)
+    assert report.notes[1] == "trained with --precision bf16-mixed"
+
+
 def test_folder_has_history_and_checkpoint_and_is_gone_on_from(tmp_path: Path) -> None:
     expected, report = STEP.apply(rich(), context(tmp_path / "whole", digest="a"))
     step = msgspec.structs.replace(STEP, checkpoint_every=2)
