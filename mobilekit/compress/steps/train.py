@@ -34,8 +34,6 @@ from mobilekit.data.augmentation.configs import AugmentationConfig, PreviousMask
 
 STEADY = ("distill", "keep_zeros")
 """Methods under which any epoch's weights are as good as those of the end."""
-
-
 PLAIN = "32-true"
 """Lightning's name for floats of 32 bits throughout."""
 
