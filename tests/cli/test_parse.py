@@ -154,6 +154,7 @@ def test_an_untrained_network_is_run_when_it_is_named_and_that_is_said(
         (("no.mp4", "--out", "o.png", *REDS), 2, "ends in .mp4, for a video"),
         (("no.png", "--out", "o.png", *REDS), 2, "no.png: cannot be read (missing)"),
         (("text.png", "--out", "o.png", *REDS), 2, "text.png: cannot be read (no image)"),
+        ((".", "--out", "o.png", *REDS), 2, ".: cannot be read (a folder)"),
         (("empty.mp4", "--out", "o.mp4", *REDS), 2, "empty.mp4: empty"),
         (("in.png", "--out", "text.png/o.png", *REDS), 3, "cannot be written"),
         (("in.png", "--out", "o.png", *REDS, "--box", "0,0,97,64"), 2,

@@ -131,4 +131,8 @@ def _brief(problem: BaseException) -> str:
         return "missing"
     if isinstance(problem, UnidentifiedImageError):
         return "no image"
+    if isinstance(problem, IsADirectoryError):
+        return "a folder"
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
     return " ".join(str(problem).split())[:80] or type(problem).__name__
