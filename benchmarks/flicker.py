@@ -34,6 +34,7 @@ def main() -> int:
     """Print both networks' flicker and F1; 1 when a bar is missed."""
     parser = outcome.parser(__doc__)
     parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--style", choices=("faces", "faces-hard"), default="faces")
     parser.add_argument("--still", default=NETS["still"], help="a network, or an artifact's folder")
     parser.add_argument("--video", default=NETS["video"])
@@ -45,11 +46,11 @@ def main() -> int:
         }
         size = nets["still"].inputs[0].whole.shape[2]
         result: dict[str, object] = {
-            "data": f"{options.clips} clips of {FRAMES} frames of {options.style}, {size} px, seed {SEED}"
+            "data": f"{options.clips} clips of {FRAMES} frames of {options.style}, {size} px, seed {options.seed}"
         }
         seen = {name: Seen(net) for name, net in nets.items()}
         for index in range(options.clips):
-            one = clip(index, FRAMES, size, SEED, options.style)
+            one = clip(index, FRAMES, size, options.seed, options.style)
             for each in seen.values():
                 each.watch(one)
     for name, each in seen.items():

@@ -14,7 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import msgspec
 import outcome
 
-from mobilekit.core.ablations import Ablation, FileFigures, LineResult
+from mobilekit.core.ablations import Ablation, LineResult
+from mobilekit.core.artifact import ModelFile, read_manifest
+from mobilekit.core.targets import format_of, variant_of
 from mobilekit.profile import host
 
 ROUNDS, RUNS = 7, 100
@@ -27,39 +29,38 @@ def main() -> int:
     options = parser.parse_args()
     table = msgspec.json.decode((options.ablation / "ablation.json").read_bytes(), type=Ablation)
     load = outcome.load()
-    times: list[list[float]] = [[] for _ in table.results]
+    folders = [options.ablation / Path(line.folder).name for line in table.results]
+    files = [smallest(folder) for folder in folders]
+    times: list[list[float]] = [[] for _ in files]
     for _ in range(ROUNDS):
-        for line, seen in zip(table.results, times, strict=True):
-            path = options.ablation / Path(line.folder).name / file_of(line)[0]
-            (report,) = host.measure([path], threads=1, runs=RUNS)
+        for folder, file, seen in zip(folders, files, times, strict=True):
+            (report,) = host.measure([folder / file.path], threads=1, runs=RUNS)
             seen.append(report.median_ms)
     result: dict[str, object] = {
         "load_average": load,
         "data": list(table.results[0].data),
         "lines": [
-            row(line, statistics.median(seen))
-            for line, seen in zip(table.results, times, strict=True)
+            row(line, file, statistics.median(seen))
+            for line, file, seen in zip(table.results, files, times, strict=True)
         ],
     }
     return outcome.finish(result | {"met": True}, options.json)
 
 
-def file_of(line: LineResult) -> tuple[str, FileFigures]:
-    """Return the smallest LiteRT file of a line, by name and by its figures."""
-    known = [file for file in line.files if file.format == "tflite"]
-    small = min(known, key=lambda file: file.size_bytes)
-    form = "" if small.form == "float32" else f"-{small.form.replace(':', '-')}"
-    return f"model{form}.tflite", small
+def smallest(folder: Path) -> ModelFile:
+    """Return the smallest LiteRT file of a line."""
+    known = [file for file in read_manifest(folder).files if format_of(file.target) == "tflite"]
+    return min(known, key=lambda file: file.size_bytes)
 
 
-def row(line: LineResult, milliseconds: float) -> dict[str, object]:
+def row(line: LineResult, file: ModelFile, milliseconds: float) -> dict[str, object]:
     """Return what the thesis prints of a line, and bytes, MACs and latency."""
-    _, file = file_of(line)
+    found = file.metric.figures if file.metric else {}
     return {
         "line": line.name,
-        "form": file.form,
+        "form": variant_of(file.target),
         **{name: [round(one[name], 4) for one in line.figures] for name in line.figures[0]},
-        "of_the_file": {name: round(value, 4) for name, value in file.figures.items()},
+        "of_the_file": {name: round(value, 4) for name, value in found.items()},
         "bytes": file.size_bytes,
         "parameters": line.params,
         "megabits_non_zero": round(line.megabits, 2),

@@ -1,5 +1,6 @@
 """An export that is stopped: no conversion runs on, nothing is left, and nobody waits for a second Ctrl-C."""
 
+import os
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -53,10 +54,10 @@ def test_an_interrupt_while_conversions_are_begun_ends_them(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupt_ends_the_run_of_the_source_and_what_had_not_begun(
+def test_an_interrupt_ends_the_runs_of_the_source_and_begins_nothing_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs, running = [], threading.Event()
+    runs, running, converted = [], threading.Event(), []
 
     def slow(self: SourceRunner, inputs: object) -> dict[str, object]:
         del self, inputs
@@ -69,11 +70,14 @@ def test_an_interrupt_ends_the_run_of_the_source_and_what_had_not_begun(
         assert running.wait(60)
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)  # one at a time
+    monkeypatch.setattr(exporting, "deliver", lambda *_, **__: converted.append(1))
     monkeypatch.setattr(SourceRunner, "run", slow)
     monkeypatch.setattr(exporting.samples, "write_golden", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        exporting.export(request(tmp_path / "out", (SourceTarget(),)), told)
+        exporting.export(request(tmp_path / "out", (SourceTarget(), OnnxTarget())), told)
     assert len(runs) == 1
+    assert converted == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -116,8 +116,8 @@ def _run(
     training = context.training
     assert training is not None  # noqa: S101  the caller's
     network.train()
-    channels = mask_channels(course.showing.previous_mask, training.train, context.inputs)
     shown = course.showing.previous_mask
+    channels = mask_channels(shown, training.train, context.inputs)
     aim = aim_of(
         training.train,
         course.label_smoothing,

@@ -106,7 +106,7 @@ class PreviousMaskConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     own: Share = 0.0
     """What the network itself makes of the image as it was a moment before."""
     steady: Annotated[float, Meta(ge=0)] = 0.0
-    """Weight of how far an answer is from the own mask of the frame before where the truth is the same, in nats."""
+    """Weight of how far an answer is, where the truth is the same, from the one to the frame before, in nats."""
 
     def __post_init__(self) -> None:
         if self.steady and not self.own:

@@ -352,7 +352,10 @@ def test_nothing_own_or_nothing_still_is_steady() -> None:
     assert float(unsteadiness(torch.rand(1, 3, 16, 16), before, moved)) == 0
 
 
-def test_loss_of_a_step_has_the_unsteadiness_at_its_weight() -> None:
+def test_loss_of_a_step_has_the_unsteadiness_at_its_weight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Fitting, "log", lambda *_: None)
     network, moving = Follower(), batch(torch.tensor([True, False, True]))
     target = torch.randint(0, 3, (3, 16, 16))
     with torch.no_grad():
@@ -366,7 +369,6 @@ def test_loss_of_a_step_has_the_unsteadiness_at_its_weight() -> None:
         fitting = Fitting(
             network, nn.ModuleList(), squares(3), OptimizerConfig(), None, Aim(steady=steady)
         )
-        fitting.log = lambda *_: None  # type: ignore[method-assign]
         torch.testing.assert_close(fitting.training_step((moving, target), 0).detach(), wanted)
 
 
